@@ -1,0 +1,105 @@
+/// \file
+/// What one run measured. run.json is this, written last and by rename: its presence means the run is complete.
+#pragma once
+#include <array>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scenario/run_spec.h"
+
+namespace valbench {
+
+inline constexpr int kRunRecordVersion = 1;
+
+/// A number, or the reason why there is none. Never 0 for "not measured".
+struct Measured {
+  std::optional<double> value;
+  std::string reason;  ///< Non-empty when value is empty: `not measured (one rank)`.
+  static Measured of(double v) { return {v, {}}; }
+  static Measured not_measured(std::string why) { return {std::nullopt, std::move(why)}; }
+};
+
+/// One epoch on one rank. Times in seconds of the monotonic clock.
+struct EpochRecord {
+  int rank = 0;
+  int epoch = 0;
+  double epoch_s = 0;   ///< Whole epoch: training, validation, checkpoint, waiting at its end.
+  double train_s = 0;   ///< First batch to last optimizer step.
+  double val_s = 0;     ///< This rank's own validation work (0 on a rank that only waits).
+  double wait_s = 0;    ///< Waiting at the end of the epoch for a validating rank (phase sync.wait).
+  Measured comm_wait_s;      ///< In gradient collectives, waiting for the last rank to arrive.
+  Measured comm_transfer_s;  ///< In gradient collectives, after the last rank arrived.
+  std::int64_t train_images = 0, steps = 0, optimizer_steps = 0;
+  std::int64_t val_images = 0;
+  double loss_box = 0, loss_obj = 0, loss_cls = 0;  ///< Mean training loss items.
+  std::map<std::string, double> phase_s;            ///< Dotted phase name -> seconds in this epoch.
+  std::map<std::string, std::int64_t> phase_count;
+  double peak_memory_mib = 0;
+};
+
+struct ClassRecord {
+  int cls = 0;
+  std::int64_t labels = 0;
+  double precision = 0, recall = 0, map50 = 0, map50_95 = 0;
+};
+
+/// One validation of one snapshot. Doubles are written with 17 digits so that equality in the file is equality of bits.
+struct ValidationRecord {
+  int epoch = 0;
+  std::string weights_checksum;  ///< Of the weights scored, hexadecimal.
+  std::int64_t images = 0, labels = 0, detections = 0;
+  double precision = 0, recall = 0, map50 = 0, map50_95 = 0;
+  std::array<double, 3> loss{};  ///< box, obj, cls; mean over batches in batch order.
+  std::vector<ClassRecord> classes;
+  double seconds = 0;            ///< From submit to result on rank 0.
+  int batch_size = 0;
+  std::string precision_used;    ///< fp32, fp16, bf16.
+};
+
+/// The exactness gate (issue 3 F): the last snapshot re-scored by the rank0 placement, and by full-set fp32 rank0.
+struct ExactnessRecord {
+  std::string exact = "not_claimed";      ///< true | false | not_claimed
+  std::string first_difference;           ///< `map50: 0.41 != 0.42`, when exact is false.
+  Measured map50_95_delta;                ///< Strategy minus full-set fp32 rank0, same snapshot.
+  Measured map50_delta;
+};
+
+/// Where the run ran.
+struct MachineRecord {
+  std::string host_cpu;
+  int cores = 0;
+  double memory_gib = 0;
+  std::string gpu;         ///< `NVIDIA H200`; empty without one.
+  std::string os;
+  std::map<std::string, std::string> versions;  ///< valbench, libtorch, cuda, nccl, driver, …
+};
+
+struct RunRecord {
+  int schema_version = kRunRecordVersion;
+  std::string status = "complete";  ///< complete | failed | interrupted
+  std::string failure;              ///< Why, when not complete.
+  RunSpec spec;
+  MachineRecord machine;
+  double job_s = 0;       ///< First train step to last validation result and checkpoint, slowest rank, exactness checks left out.
+  double startup_s = 0;   ///< Process start to first train step, rank 0.
+  std::int64_t begin_realtime_ns = 0, begin_monotonic_ns = 0;  ///< Clock pair at start, rank 0.
+  std::vector<EpochRecord> epochs;            ///< Ascending by epoch, then rank.
+  std::vector<ValidationRecord> validations;  ///< Ascending by epoch.
+  std::vector<std::string> train_checksums;   ///< Weights after each epoch.
+  ExactnessRecord exactness;
+  std::vector<std::string> warnings;          ///< E.g. `2 label files left out`.
+  std::vector<std::string> invalid_reasons;   ///< Non-empty makes comparisons with this run INVALID.
+  bool timing_comparable = true;              ///< false: shared GPU, oversubscribed, traced; reason in timing_note.
+  std::string timing_note;
+};
+
+std::string run_record_to_json(const RunRecord& record);
+RunRecord run_record_from_json(const std::string& text);
+/// Writes by rename. Throws RecordError with the file and the system's reason.
+void write_run_record(const RunRecord& record, const std::filesystem::path& file);
+RunRecord read_run_record(const std::filesystem::path& file);
+
+}  // namespace valbench

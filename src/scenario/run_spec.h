@@ -1,0 +1,119 @@
+/// \file
+/// One training run with every default written out: what the controller hands to the ranks as spec.json.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace valbench {
+
+/// Where validation runs. A new value is one enumerator, one row in run_spec.cpp's name table, one line in make_strategy.
+enum class Placement { none, rank0, sharded };
+/// Number format of validation's forward pass. `automatic`: fp16 where training uses AMP, else fp32 (YOLOv5).
+enum class Precision { automatic, fp32, fp16, bf16 };
+/// Shape of validation batches: rect (minimal padding + 0.5 stride, YOLOv5) or square.
+enum class BatchShape { rect, square };
+/// Score a copy of the EMA (default), or the EMA itself, which fp16 validation rounds (YOLOv5 v7.0).
+enum class EmaUse { copy, in_place };
+/// When gradients are averaged over ranks: on every micro-batch (YOLOv5) or once per optimizer step.
+enum class GradientSync { micro_batch, step };
+/// What one process per rank runs on.
+enum class DeviceKind { cpu, cuda };
+/// Mixed precision of training: off on CPUs, fp16 with gradient scaling on GPUs (YOLOv5).
+enum class AmpMode { off, fp16, bf16 };
+
+/// A validation strategy: the axes of design §5. Names and defaults are those of scenarios/README.md.
+struct ValidationSpec {
+  std::string name = "rank0";  ///< Unique in the scenario; shown in tables.
+  Placement placement = Placement::rank0;
+  int interval = 1;              ///< Validate every N epochs; the final epoch always.
+  double subset_fraction = 1.0;  ///< Share of the validation images, in (0, 1]; used when subset_count is 0.
+  std::int64_t subset_count = 0;  ///< Number of validation images; 0 = by fraction.
+  std::uint64_t subset_seed = 0;
+  int batch_size = 0;  ///< Images per validation batch; 0 = auto, twice the per-rank training batch (YOLOv5).
+  Precision precision = Precision::automatic;
+  BatchShape shape = BatchShape::rect;
+  EmaUse ema = EmaUse::copy;
+  bool loss = true;  ///< Also compute the validation loss.
+  int workers = 0;   ///< Loader threads per rank; 0 = the same as training.
+};
+
+/// Training hyperparameters by YOLOv5's names (reference yolov5.md §3); defaults are scratch-low.
+struct Hyperparameters {
+  double lr0 = 0.01, lrf = 0.01, momentum = 0.937, weight_decay = 0.0005;
+  double warmup_epochs = 3.0, warmup_momentum = 0.8, warmup_bias_lr = 0.1;
+  double box = 0.05, cls = 0.5, cls_pw = 1.0, obj = 1.0, obj_pw = 1.0, iou_t = 0.20, anchor_t = 4.0, fl_gamma = 0.0;
+  double anchors = 0.0;  ///< Anchors per level from AutoAnchor; 0 = the model's own.
+  double hsv_h = 0.015, hsv_s = 0.7, hsv_v = 0.4;
+  double degrees = 0.0, translate = 0.1, scale = 0.5, shear = 0.0, perspective = 0.0;
+  double flipud = 0.0, fliplr = 0.5, mosaic = 1.0, mixup = 0.0, copy_paste = 0.0;
+};
+
+/// Options of the synthetic data set (`valbench synth`, or `data: synth` in a scenario). Deterministic by seed.
+struct SyntheticSpec {
+  int train_images = 128, val_images = 256;
+  int classes = 3;
+  int width = 128, height = 96;     ///< Size of the largest images, pixels; aspect ratios vary around it when `vary` is set.
+  bool vary = true;                 ///< Several aspect ratios, as in COCO; off = all images width × height.
+  double objects_per_image = 4.0;   ///< Mean; geometric distribution, a few backgrounds without any.
+  int quality = 90;                 ///< JPEG quality 1..100.
+  std::uint64_t seed = 0;
+};
+
+/// One run: what is trained, on how many ranks, under which strategy. Paths are absolute.
+struct RunSpec {
+  int schema_version = 1;
+  std::string scenario;  ///< Scenario name.
+  std::string run_id;    ///< Folder name of the run, unique in the sweep: `r02-sharded`.
+  int round = 0;         ///< 0-based.
+  int order = 0;         ///< Position in the sweep's shuffled order.
+
+  std::string model = "yolov5n";
+  std::filesystem::path weights;  ///< Empty: random initialisation.
+  std::filesystem::path data;     ///< data.yaml of the data set.
+  int imgsz = 640;
+  int epochs = 3;
+  int batch_size = 16;  ///< Over all ranks (YOLOv5).
+  int ranks = 1;
+  DeviceKind device = DeviceKind::cpu;
+  std::vector<int> device_ids;  ///< GPU of each rank; empty on CPUs. Equal ids = ranks share a GPU: timings not comparable.
+  std::uint64_t seed = 0;
+  std::string hyp_name = "scratch-low";
+  Hyperparameters hyp;
+  bool cos_lr = false;
+  double label_smoothing = 0.0;
+  int workers = 1;             ///< Loader threads per rank for training.
+  int torch_threads = 1;       ///< Intra-op threads per rank.
+  AmpMode amp = AmpMode::off;
+  GradientSync gradient_sync = GradientSync::micro_batch;
+  bool cache_images = true;    ///< Keep decoded, resized images in memory after first use.
+  bool save_checkpoints = true;
+  bool oversubscribed = false; ///< More compute threads than cores: no verdict.
+  bool profile = false;        ///< Traced run (spans to trace.json, CUPTI on GPUs); never enters a verdict.
+  bool verify = true;          ///< Re-score the last snapshot by rank 0 and in full fp32, off the clock.
+  ValidationSpec validation;
+  std::filesystem::path folder;  ///< Run folder; exists, holds spec.json.
+};
+
+/// All names of an enumerator type, e.g. for error messages: {"none", "rank0", "sharded"}.
+std::string to_string(Placement);
+std::string to_string(Precision);
+std::string to_string(BatchShape);
+std::string to_string(EmaUse);
+std::string to_string(GradientSync);
+std::string to_string(DeviceKind);
+std::string to_string(AmpMode);
+
+/// The hyperparameters of a built-in set, `scratch-low` or `VOC`. Throws InputError that lists the names.
+Hyperparameters builtin_hyperparameters(const std::string& name);
+
+/// spec.json, every field written. Written by rename.
+void write_run_spec(const RunSpec& spec, const std::filesystem::path& file);
+/// Reads spec.json. Throws RecordError that names the file and the field.
+RunSpec read_run_spec(const std::filesystem::path& file);
+std::string run_spec_to_json(const RunSpec& spec);
+RunSpec run_spec_from_json(const std::string& text);
+
+}  // namespace valbench

@@ -1,0 +1,17 @@
+/// \file
+/// Whole files: read, and written by rename so that no reader ever sees half of one.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace valbench {
+
+/// The content of a file. Throws RecordError with the system's reason.
+std::string read_file(const std::filesystem::path& file);
+
+/// Writes beside `file`, syncs, and renames over it. On failure nothing is left behind and RecordError names the file and the reason
+/// (`no space left on device`).
+void write_atomically(const std::filesystem::path& file, std::string_view content);
+
+}  // namespace valbench

@@ -14,12 +14,12 @@ struct Counts {
 } counts;
 
 #if __has_include(<catch2/catch_all.hpp>)
-#define VB_LISTENER Catch::EventListenerBase
+using ListenerBase = Catch::EventListenerBase;
 #else
-#define VB_LISTENER Catch::TestEventListenerBase
+using ListenerBase = Catch::TestEventListenerBase;
 #endif
-struct CountingListener : VB_LISTENER {
-  using VB_LISTENER::VB_LISTENER;
+struct CountingListener : ListenerBase {
+  using ListenerBase::ListenerBase;
   void testCaseStarting(const Catch::TestCaseInfo&) override { counts.skipping = false; }
   void testCaseEnded(const Catch::TestCaseStats& stats) override {
     if (stats.totals.assertions.failed > 0 || stats.totals.testCases.failed > 0) {

@@ -19,6 +19,20 @@ std::vector<StateSlice> flat_state_layout(const std::vector<StateEntry>& state) 
   return slices;
 }
 
+at::Tensor entry_view(const at::Tensor& flat, const StateSlice& slice, const at::Tensor& like) {
+  const at::Tensor part = flat.narrow(0, slice.offset, slice.elements);
+  const bool channels_last = like.dim() == 4 && !like.is_contiguous() && like.is_contiguous(at::MemoryFormat::ChannelsLast);
+  if (!channels_last) return part.view(like.sizes());
+  return part.view({like.size(0), like.size(2), like.size(3), like.size(1)}).permute({0, 3, 1, 2});
+}
+
+void use_channels_last(std::vector<StateEntry>& state) {
+  const c10::NoGradGuard no_gradients;
+  for (StateEntry& entry : state) {
+    if (entry.tensor.dim() == 4) entry.tensor.set_data(entry.tensor.contiguous(at::MemoryFormat::ChannelsLast));
+  }
+}
+
 at::Tensor flatten_state(std::vector<StateEntry>& state) {
   const c10::NoGradGuard no_gradients;
   const std::vector<StateSlice> slices = flat_state_layout(state);
@@ -26,7 +40,7 @@ at::Tensor flatten_state(std::vector<StateEntry>& state) {
   const at::Tensor flat = at::empty({slices.back().offset + slices.back().elements}, first.options().requires_grad(false));
   for (const StateSlice& slice : slices) {
     at::Tensor& tensor = state[slice.entry].tensor;
-    at::Tensor view = flat.narrow(0, slice.offset, slice.elements).view(tensor.sizes());
+    at::Tensor view = entry_view(flat, slice, tensor);
     view.copy_(tensor);
     tensor.set_data(view);
   }

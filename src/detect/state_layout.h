@@ -20,7 +20,13 @@ struct StateSlice {
 /// All floating entries in flat order; batches_tracked is left out.
 std::vector<StateSlice> flat_state_layout(const std::vector<StateEntry>& state);
 
+/// The part of a flat buffer that belongs to one entry, shaped and laid out in memory as `like` is.
+at::Tensor entry_view(const at::Tensor& flat, const StateSlice& slice, const at::Tensor& like);
+
 /// Moves all floating entries into one new flat buffer of their dtype and device and re-points them to views of it.
 at::Tensor flatten_state(std::vector<StateEntry>& state);
+
+/// Lays convolution weights out channels-last, the layout that cuDNN is fast in. Before flatten_state.
+void use_channels_last(std::vector<StateEntry>& state);
 
 }  // namespace valbench

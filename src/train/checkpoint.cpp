@@ -18,9 +18,9 @@ void save_checkpoint(const std::filesystem::path& file, const DetectionModel& mo
   content.tensors.resize(state.size());
   for (std::size_t i = 0; i < state.size(); ++i) content.tensors[i] = {state[i].name, state[i].tensor};
   for (const StateSlice& slice : flat_state_layout(state)) {
-    content.tensors[slice.entry].second = host.narrow(0, slice.offset, slice.elements).view(state[slice.entry].tensor.sizes());
+    content.tensors[slice.entry].second = entry_view(host, slice, state[slice.entry].tensor);
   }
-  for (auto& [name, tensor] : content.tensors) tensor = tensor.detach().cpu();
+  for (auto& [name, tensor] : content.tensors) tensor = tensor.detach().cpu().contiguous();
   content.metadata = {{"format", "valbench-checkpoint-1"},
                       {"model", model.name()},
                       {"classes", std::to_string(model.classes())},

@@ -32,7 +32,7 @@ ParameterStore::ParameterStore(DetectionModel& model) : model_(model), state_(fl
   for (const StateSlice& slice : slices_) {
     at::Tensor& tensor = entry(slice);
     // Autograd adds into an existing gradient in place, so these views stay for the whole run.
-    tensor.mutable_grad() = gradients_.narrow(0, slice.offset, slice.elements).view(tensor.sizes());
+    tensor.mutable_grad() = entry_view(gradients_, slice, tensor);
   }
 }
 

@@ -27,6 +27,7 @@ std::optional<Ema> make_ema(const Communicator& communicator, const ParameterSto
 
 ParameterStore make_store(DetectionModel& model, c10::Device device) {
   model.to(device, at::kFloat);
+  if (device.is_cuda()) use_channels_last(model.state());
   return ParameterStore(model);
 }
 

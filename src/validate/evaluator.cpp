@@ -29,7 +29,8 @@ PartialScore Evaluator::score(DetectionModel& model, DataLoader& loader, std::sp
     at::Tensor images, targets;
     {
       const ScopedSpan span(tracer_, Phase::val_h2d, expected.index);
-      images = batch->images.to(options_.device, /*non_blocking=*/true).to(options_.dtype).div_(255);
+      const auto layout = options_.device.is_cuda() ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+      images = batch->images.to(options_.device, /*non_blocking=*/true).to(options_.dtype, false, false, layout).div_(255);
       if (loss_) targets = batch->targets.to(options_.device, /*non_blocking=*/true);
     }
     std::vector<at::Tensor> raw;

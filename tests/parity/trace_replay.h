@@ -8,7 +8,7 @@
 #include "comm/communicator.h"
 #include "data/yolo_dataset.h"
 #include "detect/detection_model.h"
-#include "tests/parity/golden_case.h"
+#include "tests/support/golden_json.h"
 #include "train/train_step.h"
 #include "validate/partial_score.h"
 

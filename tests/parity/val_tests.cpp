@@ -7,13 +7,14 @@
 
 #include "data/data_loader.h"
 #include "detect/detection_model.h"
-#include "tests/parity/golden_case.h"
 #include "tests/support/catch.h"
+#include "tests/support/golden_json.h"
 #include "tests/support/golden_state.h"
 #include "trace/tracer.h"
 #include "validate/evaluator.h"
 
 using namespace valbench;
+using namespace valbench::test;
 using nlohmann::json;
 
 namespace {
@@ -73,83 +74,84 @@ Scored score_case(const json& golden, const std::string& dataset_name, const jso
   return result;
 }
 
-void check_detections(const json& golden, const Scored& scored, Deviation& box, Deviation& confidence) {
+/// Our detection that is nearest to a golden row: confidences that agree to the last digit may swap places.
+const Detection& nearest(const std::vector<Detection>& ours, std::size_t place, const json& row) {
+  const Detection* best = &ours.at(place);
+  double smallest = 1e9;
+  for (std::size_t j = place > 3 ? place - 3 : 0; j < std::min(ours.size(), place + 4); ++j) {
+    const double distance = std::abs(ours[j].x1 - row[0].get<double>()) + std::abs(ours[j].y1 - row[1].get<double>()) +
+                            std::abs(ours[j].cls - row[5].get<double>()) * 1e6;
+    if (distance < smallest) {
+      smallest = distance;
+      best = &ours[j];
+    }
+  }
+  return *best;
+}
+
+void add_detections(const json& golden, const Scored& scored, Deviations& deviations) {
   if (!golden.contains("detections_x1_y1_x2_y2_conf_cls")) return;
   for (const auto& [file, rows] : golden["detections_x1_y1_x2_y2_conf_cls"].items()) {
     const auto& ours = scored.detections.at(file);
-    REQUIRE(ours.size() >= rows.size());
+    REQUIRE(ours.size() == rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      const auto& row = rows[i];
-      // Confidences that agree to the last digit may swap places: look for the row among its neighbours in score.
-      double best = 1e9, best_confidence = 1e9;
-      for (std::size_t j = i > 3 ? i - 3 : 0; j < std::min(ours.size(), i + 4); ++j) {
-        const Detection& d = ours[j];
-        if (static_cast<double>(d.cls) != row[5].get<double>()) continue;
-        double worst = 0;
-        const double corners[] = {d.x1, d.y1, d.x2, d.y2};
-        for (std::size_t c = 0; c < 4; ++c) {
-          const double expected = row[c].get<double>();
-          // Large boxes 1e-4 relative: expressed in the 1e-3 px unit of the tolerance.
-          worst = std::max(worst, std::abs(corners[c] - expected) / std::max(1.0, std::abs(expected) * 1e-4 / 1e-3));
-        }
-        if (worst < best) {
-          best = worst;
-          best_confidence = std::abs(d.score - row[4].get<double>());
-        }
-      }
-      box.add(best);
-      confidence.add(best_confidence);
+      const json& row = rows[i];
+      const Detection& d = nearest(ours, i, row);
+      deviations.add("detections, class", d.cls, row[5], 0, 0);
+      const double corners[] = {d.x1, d.y1, d.x2, d.y2};
+      for (std::size_t c = 0; c < 4; ++c) deviations.add("detections, px", corners[c], row[c], 1e-3, 1e-4);
+      deviations.add("detections, confidence", d.score, row[4], 1e-5, 0);
     }
+  }
+}
+
+void add_metrics(const json& golden, const Scored& s, Deviations& deviations) {
+  deviations.add("images", static_cast<double>(s.record.images), golden.at("images"), 0, 0);
+  deviations.add("labels", static_cast<double>(s.record.labels), golden.at("labels"), 0, 0);
+  deviations.add("P, R", s.record.precision, golden.at("P"), 0.005, 0);
+  deviations.add("P, R", s.record.recall, golden.at("R"), 0.005, 0);
+  deviations.add("mAP50, mAP50-95", s.record.map50, golden.at("mAP50"), 0.001, 0);
+  deviations.add("mAP50, mAP50-95", s.record.map50_95, golden.at("mAP50_95"), 0.001, 0);
+  deviations.add("total kept", static_cast<double>(s.record.detections), golden.at("total_kept_detections"), 0, 0.002);
+  for (std::size_t i = 0; golden.contains("per_class") && i < golden["per_class"].size(); ++i) {
+    deviations.add("AP of each class", s.record.classes.at(i).map50, golden["per_class"][i]["AP50"], 0.001, 0);
+    deviations.add("AP of each class", s.record.classes.at(i).map50_95, golden["per_class"][i]["AP50_95"], 0.001, 0);
+  }
+  const json& losses = golden.at("val_loss_box_obj_cls");
+  for (std::size_t i = 0; !losses.is_null() && i < 3; ++i) {
+    deviations.add("validation loss", s.record.loss[i], losses[i], 0, 1e-4);
   }
 }
 
 }  // namespace
 
 TEST_CASE("validation of real photographs gives YOLOv5 v7.0's metrics, detections and losses") {
-  if (!golden_available()) VB_SKIP(golden_missing());
-  for (const auto& file : golden_files("val", ".json")) {
+  const auto files = golden_files("val");
+  if (files.empty()) VB_SKIP("needs the golden numbers at " + golden_folder().string() + "; VALBENCH_GOLDEN names another folder");
+  for (const auto& file : files) {
     const json golden = read_json(file);
     for (const char* group : {"standalone", "rect_off", "in_training_style"}) {
-      Deviation pr("P, R", 0.005), map("mAP50, mAP50-95", 0.001), kept("total kept, relative", 0.002), losses("loss, relative", 1e-4);
-      Deviation per_class("AP per class", 0.001), conf_sum("sum of conf, relative", 1e-5), box("box px", 1e-3), conf("confidence", 1e-5);
+      Deviations deviations;
       for (const json& c : golden.at(group)) {
-        const Scored s = score_case(c, golden.at("dataset"), golden.at("checkpoint"));
-        CHECK(s.record.images == c.at("images").get<std::int64_t>());
-        CHECK(s.record.labels == c.at("labels").get<std::int64_t>());
-        pr.add(s.record.precision - c.at("P").get<double>());
-        pr.add(s.record.recall - c.at("R").get<double>());
-        map.add(s.record.map50 - c.at("mAP50").get<double>());
-        map.add(s.record.map50_95 - c.at("mAP50_95").get<double>());
-        kept.add_relative(static_cast<double>(s.record.detections), c.at("total_kept_detections").get<double>());
-        double sum = 0;
-        for (const auto& d : s.score.matches.detections) sum += static_cast<double>(d.score);
-        if (c.contains("sum_of_conf")) conf_sum.add_relative(sum, c["sum_of_conf"].get<double>());
-        if (c.contains("per_class")) {
-          for (std::size_t i = 0; i < c["per_class"].size(); ++i) {
-            per_class.add(s.record.classes.at(i).map50 - c["per_class"][i]["AP50"].get<double>());
-            per_class.add(s.record.classes.at(i).map50_95 - c["per_class"][i]["AP50_95"].get<double>());
-          }
-        }
-        if (!c.at("val_loss_box_obj_cls").is_null()) {
-          for (std::size_t i = 0; i < 3; ++i) losses.add_relative(s.record.loss[i], c["val_loss_box_obj_cls"][i].get<double>());
-        }
-        check_detections(c, s, box, conf);
+        const Scored scored = score_case(c, golden.at("dataset"), golden.at("checkpoint"));
+        add_metrics(c, scored, deviations);
+        add_detections(c, scored, deviations);
       }
-      for (const Deviation* d : {&pr, &map, &per_class, &kept, &losses, &box, &conf}) d->check(file, group);
-      conf_sum.print(file, group);
+      deviations.print_and_check(file.filename().string() + " " + group);
     }
   }
 }
 
 TEST_CASE("the decoded output of one photograph equals YOLOv5 v7.0's") {
-  if (!golden_available()) VB_SKIP(golden_missing());
+  const auto files = golden_files("val");
+  if (files.empty()) VB_SKIP("needs the golden numbers at " + golden_folder().string() + "; VALBENCH_GOLDEN names another folder");
   const c10::NoGradGuard no_gradients;
-  for (const auto& file : golden_files("val", ".json")) {
+  for (const auto& file : files) {
     const json golden = read_json(file);
-    Deviation rows("decoded rows (1e-3 px or 1e-4 relative)", 1.0), conf("confidence", 1e-5);
+    Deviations deviations;
+    const DataConfig config = read_data_config(golden_folder() / ".." / "data" / golden["dataset"] / "data.yaml");
+    const auto dataset = std::make_shared<YoloDataset>(load_yolo_dataset(config, Split::val, 2));
     for (const json& c : golden.at("forward")) {
-      const DataConfig config = read_data_config(golden_folder() / ".." / "data" / golden["dataset"] / "data.yaml");
-      const auto dataset = std::make_shared<YoloDataset>(load_yolo_dataset(config, Split::val, 2));
       BatchPlan plan{0, {}, c["input"]["shape_hw"][0], c["input"]["shape_hw"][1]};
       for (std::size_t i = 0; i < dataset->images.size(); ++i) {
         if (dataset->images[i].file.filename() == c["file"]) plan.images = {static_cast<std::int64_t>(i)};
@@ -164,18 +166,10 @@ TEST_CASE("the decoded output of one photograph equals YOLOv5 v7.0's") {
       for (const json& row : c["sample_rows"]) {
         const at::Tensor ours = out[0][row[0].get<std::int64_t>()].contiguous();
         const float* v = ours.const_data_ptr<float>();
-        for (std::size_t i = 0; i < 8; ++i) {
-          const double expected = row[i + 1].get<double>();
-          const double difference = std::abs(v[i] - expected);
-          if (i < 4) {
-            rows.add(difference / std::max(1e-3, 1e-4 * std::abs(expected)));
-          } else {
-            conf.add(difference);
-          }
-        }
+        for (std::size_t i = 0; i < 4; ++i) deviations.add("decoded box, px", v[i], row[i + 1], 1e-3, 1e-4);
+        for (std::size_t i = 4; i < 8; ++i) deviations.add("decoded confidence", v[i], row[i + 1], 1e-5, 0);
       }
     }
-    rows.check(file, "forward");
-    conf.check(file, "forward");
+    deviations.print_and_check(file.filename().string() + " forward");
   }
 }

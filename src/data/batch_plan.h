@@ -15,6 +15,7 @@ struct BatchPlan {
   std::int64_t index = 0;             ///< Position in the full plan: the canonical batch order.
   std::vector<std::int64_t> images;   ///< Indices into the data set.
   int height = 0, width = 0;          ///< Network input size.
+  int imgsz = 0;                      ///< Longer side that images are resized to before padding; 0 = the longer side of the input.
 };
 
 /// How an image was placed in the network input (YOLOv5's `shapes`).

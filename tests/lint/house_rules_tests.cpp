@@ -53,7 +53,7 @@ TEST_CASE("the module table names exactly the modules, without a circle, and eac
 }
 
 TEST_CASE("no file includes all of torch at once, which costs 12 seconds a file") {
-  CHECK(lines_with(read_sources(kCode), {"#include <torch/torch.h>"}) == Violations{});
+  CHECK(lines_with(read_sources(kCode), {"#include <torch/" "torch.h>"}) == Violations{});
 }
 
 TEST_CASE("files have at most 400 lines, functions at most 60") {
@@ -62,9 +62,9 @@ TEST_CASE("files have at most 400 lines, functions at most 60") {
   CHECK(functions_longer_than(read_sources({"src", "profilers", "bench"}), 60) == Violations{});
 }
 
-TEST_CASE("the wall clock is read only for the record, the environment only where programs start and ranks meet") {
+TEST_CASE("the wall clock is read only for the manifest, the environment only where programs start and ranks meet") {
   const auto sources = read_sources({"src", "profilers", "bench"});
-  CHECK(lines_with(sources, {"system_clock", "CLOCK_REALTIME"}, {"src/record/"}) == Violations{});
+  CHECK(lines_with(sources, {"system_clock", "CLOCK_REALTIME"}, {"src/record/", "src/train/machine."}) == Violations{});
   CHECK(lines_with(sources, {"getenv"}, {"src/launch/", "src/main/", "src/comm/rendezvous.cpp"}) == Violations{});
 }
 

@@ -217,7 +217,7 @@ TEST_CASE("letterbox fractions and content windows equal YOLOv5's") {
     for (const json& g : golden["letterbox_fractions"]) {
       const json shape = g["new_shape"].is_array() ? g["new_shape"] : json{g["new_shape"], g["new_shape"]};
       const Letterbox box = plan_letterbox(g["hw"][0], g["hw"][1], shape[0], shape[1], {.minimal = g["auto"], .scaleup = g["scaleup"]});
-      deviations.add("ratio", box.ratio, g["ratio"][0], 1e-12, 0);
+      deviations.add("ratio", as_printed(box.ratio), g["ratio"][0], 1e-12, 0);
       deviations.add("pad", box.pad_w, g["pad_dw_dh"][0], 1e-12, 0);
       deviations.add("pad", box.pad_h, g["pad_dw_dh"][1], 1e-12, 0);
       deviations.add("output size", box.top + box.content_h + box.bottom, g["out_hw"][0], 0, 0);

@@ -22,8 +22,8 @@ std::filesystem::path image_path(const json& golden, const std::string& file) {
 void compare_plan(const Letterbox& box, const json& golden, Deviations& deviations) {
   deviations.add("letterbox pad", box.pad_w, golden["pad_dw_dh"][0], kExactly, 0);
   deviations.add("letterbox pad", box.pad_h, golden["pad_dw_dh"][1], kExactly, 0);
-  deviations.add("letterbox ratio", box.ratio, golden["ratio_wh"][0], kExactly, 0);
-  deviations.add("letterbox ratio", box.ratio, golden["ratio_wh"][1], kExactly, 0);
+  deviations.add("letterbox ratio", as_printed(box.ratio), golden["ratio_wh"][0], kExactly, 0);
+  deviations.add("letterbox ratio", as_printed(box.ratio), golden["ratio_wh"][1], kExactly, 0);
   deviations.add("letterbox borders", box.left, golden["pad_left_top_int"][0], 0, 0);
   deviations.add("letterbox borders", box.top, golden["pad_left_top_int"][1], 0, 0);
   deviations.add("letterbox borders", box.right, golden["pad_right_bottom_int"][0], 0, 0);
@@ -59,7 +59,7 @@ void compare_item(const ResizedImages& images, const json& golden, bool training
   const std::array<double, 6> ours = {double(g.original_h), double(g.original_w), g.ratio_h, g.ratio_w, g.pad_w, g.pad_h};
   const std::array<double, 6> theirs = {shapes[0][0],    shapes[0][1],    shapes[1][0][0],
                                         shapes[1][0][1], shapes[1][1][0], shapes[1][1][1]};
-  for (std::size_t i = 0; i < 6; ++i) deviations.add("shapes for rescaling", ours[i], theirs[i], kExactly, 0);
+  for (std::size_t i = 0; i < 6; ++i) deviations.add("shapes for rescaling", as_printed(ours[i]), theirs[i], kExactly, 0);
 }
 
 // Equal aspect ratios may come in any order in YOLOv5; distinct ones may not.

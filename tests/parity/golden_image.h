@@ -43,6 +43,13 @@ inline cv::Mat formula_image(int h, int w) {
   return image;
 }
 
+/// A number as the golden files write it: 10 significant digits.
+inline double as_printed(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.10g", value);
+  return std::strtod(text, nullptr);
+}
+
 /// Holds an image against a record {shape_hw, sum_rgb, sumsq_rgb, crc32_rgb_hwc, pixels_y_x_r_g_b}: everything exact.
 inline void compare_image(const cv::Mat& image, const nlohmann::json& golden, const std::string& name, Deviations& deviations) {
   REQUIRE(image.rows == golden["shape_hw"][0].get<int>());

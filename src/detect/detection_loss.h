@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "detect/target_assignment.h"
 #include "scenario/run_spec.h"
 
 namespace valbench {
@@ -23,7 +24,8 @@ struct LossResult {
 class DetectionLoss {
  public:
   /// \param anchors (levels, na, 2) grid units, copied.
-  DetectionLoss(LossGains gains, int classes, const at::Tensor& anchors);
+  /// \param compaction `never` lets a test run the form that GPUs use on a CPU.
+  DetectionLoss(LossGains gains, int classes, const at::Tensor& anchors, RowCompaction compaction = RowCompaction::automatic);
   /// \param raw levels of DetectionModel::forward; \param targets (n, 6) float32 on the same device.
   LossResult operator()(const std::vector<at::Tensor>& raw, const at::Tensor& targets) const;
 
@@ -31,6 +33,7 @@ class DetectionLoss {
   LossGains gains_;
   int classes_;
   at::Tensor anchors_;
+  RowCompaction compaction_;
 };
 
 }  // namespace valbench

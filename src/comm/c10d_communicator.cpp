@@ -1,0 +1,161 @@
+// Ranks over c10d: one TCPStore, a Gloo group for CPU tensors and host bytes, and an NCCL group for GPU tensors.
+#include <ATen/ATen.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <chrono>
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "comm/communicator.h"
+
+namespace valbench {
+namespace {
+
+// Rank 0's validation may be long; dead ranks are found by the controller, not by a timeout (yolov5 commit cc232e3e3 chose the same 3 h).
+constexpr std::chrono::milliseconds kGroupTimeout = std::chrono::hours(3);
+constexpr std::chrono::milliseconds kMeetingTimeout = std::chrono::minutes(5);
+
+/// A Gloo reduction under way; its completion time is taken by whichever thread completes it.
+class PendingWork final : public PendingCollective {
+ public:
+  explicit PendingWork(c10::intrusive_ptr<c10d::Work> work) : work_(std::move(work)) {}
+  void wait() override { work_->wait(kGroupTimeout); }
+
+ private:
+  c10::intrusive_ptr<c10d::Work> work_;
+};
+
+at::Tensor as_tensor(std::span<const std::byte> bytes) {
+  // c10d takes tensors that it may write to; a const buffer is only ever sent.
+  return at::from_blob(const_cast<std::byte*>(bytes.data()), {static_cast<std::int64_t>(bytes.size())}, at::kByte);
+}
+
+class C10dCommunicator final : public Communicator {
+ public:
+  C10dCommunicator(const Rendezvous& rendezvous, c10::Device device);
+
+  int rank() const override { return rank_; }
+  int world_size() const override { return world_size_; }
+  std::unique_ptr<PendingCollective> all_reduce_sum(at::Tensor tensor) override;
+  void broadcast(at::Tensor tensor, int root) override;
+  void barrier() override;
+  std::vector<std::vector<std::byte>> gather_bytes(std::span<const std::byte> bytes, int root) override;
+  std::vector<std::byte> broadcast_bytes(std::span<const std::byte> bytes, int root) override;
+  std::vector<CollectiveEvent> take_events() override;
+  void set_epoch(int epoch) override { epoch_ = epoch; }
+
+ private:
+  c10d::Backend& group_of(const at::Tensor& tensor) { return tensor.is_cuda() ? *nccl_ : static_cast<c10d::Backend&>(*gloo_); }
+
+  int rank_, world_size_;
+  std::int32_t epoch_ = 0;
+  c10::intrusive_ptr<c10d::Store> store_;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo_;
+  c10::intrusive_ptr<c10d::Backend> nccl_;
+  std::deque<std::shared_ptr<CollectiveEvent>> events_;
+};
+
+c10::intrusive_ptr<c10d::Store> meet(const Rendezvous& r) {
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<std::uint16_t>(r.port);
+  options.isServer = r.rank == 0;
+  options.numWorkers = static_cast<std::size_t>(r.world_size);
+  options.timeout = kMeetingTimeout;
+  if (r.rank == 0 && r.listen_fd >= 0) options.masterListenFd = r.listen_fd;
+  try {
+    return c10::make_intrusive<c10d::TCPStore>(r.address, options);
+  } catch (const std::exception& error) {
+    throw InputError("rank " + std::to_string(r.rank) + " cannot meet the others at " + r.address + ":" + std::to_string(r.port) +
+                     ": " + c10::str(error.what()) + ". Check MASTER_ADDR and MASTER_PORT, and that the port is free");
+  }
+}
+
+C10dCommunicator::C10dCommunicator(const Rendezvous& r, c10::Device device)
+    : rank_(r.rank), world_size_(r.world_size), store_(meet(r)) {
+  store_->setTimeout(kGroupTimeout);
+  auto options = c10d::ProcessGroupGloo::Options::create(kGroupTimeout);
+  // The address that the ranks met at: the host's own name may not resolve.
+  options->devices.push_back(r.address == "127.0.0.1" || r.address == "localhost"
+                                 ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
+                                 : c10d::ProcessGroupGloo::createDefaultDevice());
+  gloo_ = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", store_), rank_, world_size_,
+                                                      options);
+  if (!device.is_cuda()) return;
+  auto nccl = c10d::ProcessGroupNCCL::Options::create();
+  nccl->timeout = kGroupTimeout;
+  nccl_ = c10::make_intrusive<c10d::ProcessGroupNCCL>(c10::make_intrusive<c10d::PrefixStore>("nccl", store_), rank_, world_size_, nccl);
+}
+
+std::unique_ptr<PendingCollective> C10dCommunicator::all_reduce_sum(at::Tensor tensor) {
+  auto event = std::make_shared<CollectiveEvent>();
+  event->bytes = static_cast<std::int64_t>(tensor.nbytes());
+  event->epoch = epoch_;
+  event->begin_ns = now_ns();
+  events_.push_back(event);
+  std::vector<at::Tensor> tensors{tensor};
+  auto work = group_of(tensor).allreduce(tensors);
+  // On a GPU the end is known only to the device; 0 says so.
+  if (!tensor.is_cuda()) work->getFuture()->addCallback([event](c10::ivalue::Future&) { event->end_ns = now_ns(); });
+  return std::make_unique<PendingWork>(std::move(work));
+}
+
+void C10dCommunicator::broadcast(at::Tensor tensor, int root) {
+  std::vector<at::Tensor> tensors{tensor};
+  group_of(tensor).broadcast(tensors, {.rootRank = root})->wait();
+}
+
+void C10dCommunicator::barrier() { gloo_->barrier()->wait(kGroupTimeout); }
+
+std::vector<std::vector<std::byte>> C10dCommunicator::gather_bytes(std::span<const std::byte> bytes, int root) {
+  std::vector<at::Tensor> mine{at::full({1}, static_cast<std::int64_t>(bytes.size()), at::kLong)};
+  std::vector<std::vector<at::Tensor>> sizes(1);
+  for (int r = 0; r < world_size_; ++r) sizes[0].push_back(at::zeros({1}, at::kLong));
+  gloo_->allgather(sizes, mine)->wait(kGroupTimeout);
+  std::vector<std::vector<std::byte>> all;
+  if (rank_ != root) {
+    std::vector<at::Tensor> message{as_tensor(bytes)};
+    if (!bytes.empty()) gloo_->send(message, root, /*tag=*/0)->wait(kGroupTimeout);
+    return all;
+  }
+  for (int r = 0; r < world_size_; ++r) {
+    auto& part = all.emplace_back(static_cast<std::size_t>(sizes[0][static_cast<std::size_t>(r)].item<std::int64_t>()));
+    if (r == rank_) {
+      part.assign(bytes.begin(), bytes.end());
+    } else if (!part.empty()) {
+      std::vector<at::Tensor> message{as_tensor(part)};
+      gloo_->recv(message, r, /*tag=*/0)->wait(kGroupTimeout);
+    }
+  }
+  return all;
+}
+
+std::vector<std::byte> C10dCommunicator::broadcast_bytes(std::span<const std::byte> bytes, int root) {
+  std::vector<at::Tensor> size{at::full({1}, static_cast<std::int64_t>(bytes.size()), at::kLong)};
+  gloo_->broadcast(size, {.rootRank = root})->wait(kGroupTimeout);
+  std::vector<std::byte> data(static_cast<std::size_t>(size[0].item<std::int64_t>()));
+  if (rank_ == root) data.assign(bytes.begin(), bytes.end());
+  if (data.empty()) return data;
+  std::vector<at::Tensor> message{as_tensor(data)};
+  gloo_->broadcast(message, {.rootRank = root})->wait(kGroupTimeout);
+  return data;
+}
+
+std::vector<CollectiveEvent> C10dCommunicator::take_events() {
+  std::vector<CollectiveEvent> taken;
+  for (const auto& event : std::exchange(events_, {})) taken.push_back(*event);
+  return taken;
+}
+
+}  // namespace
+
+std::unique_ptr<Communicator> make_c10d_communicator(const Rendezvous& rendezvous, c10::Device device) {
+  return std::make_unique<C10dCommunicator>(rendezvous, device);
+}
+
+}  // namespace valbench

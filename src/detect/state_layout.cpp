@@ -1,0 +1,50 @@
+#include "detect/state_layout.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+namespace valbench {
+
+std::vector<StateSlice> flat_state_layout(const std::vector<StateEntry>& state) {
+  using Kind = StateEntry::Kind;
+  std::vector<StateSlice> slices;
+  std::int64_t offset = 0;
+  for (const Kind kind : {Kind::weight, Kind::norm_weight, Kind::bias, Kind::running_stat, Kind::anchors}) {
+    for (std::size_t i = 0; i < state.size(); ++i) {
+      if (state[i].kind != kind) continue;
+      slices.push_back({i, offset, state[i].tensor.numel()});
+      offset += state[i].tensor.numel();
+    }
+  }
+  return slices;
+}
+
+at::Tensor entry_view(const at::Tensor& flat, const StateSlice& slice, const at::Tensor& like) {
+  const at::Tensor part = flat.narrow(0, slice.offset, slice.elements);
+  const bool channels_last = like.dim() == 4 && !like.is_contiguous() && like.is_contiguous(at::MemoryFormat::ChannelsLast);
+  if (!channels_last) return part.view(like.sizes());
+  return part.view({like.size(0), like.size(2), like.size(3), like.size(1)}).permute({0, 3, 1, 2});
+}
+
+void use_channels_last(std::vector<StateEntry>& state) {
+  const c10::NoGradGuard no_gradients;
+  for (StateEntry& entry : state) {
+    if (entry.tensor.dim() == 4) entry.tensor.set_data(entry.tensor.contiguous(at::MemoryFormat::ChannelsLast));
+  }
+}
+
+at::Tensor flatten_state(std::vector<StateEntry>& state) {
+  const c10::NoGradGuard no_gradients;
+  const std::vector<StateSlice> slices = flat_state_layout(state);
+  const at::Tensor& first = state[slices.front().entry].tensor;
+  const at::Tensor flat = at::empty({slices.back().offset + slices.back().elements}, first.options().requires_grad(false));
+  for (const StateSlice& slice : slices) {
+    at::Tensor& tensor = state[slice.entry].tensor;
+    at::Tensor view = entry_view(flat, slice, tensor);
+    view.copy_(tensor);
+    tensor.set_data(view);
+  }
+  return flat;
+}
+
+}  // namespace valbench

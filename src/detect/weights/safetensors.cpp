@@ -1,0 +1,188 @@
+#include "detect/weights/safetensors.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace valbench {
+namespace {
+
+using Json = nlohmann::ordered_json;
+static_assert(std::endian::native == std::endian::little, "tensors are written as they lie in memory");
+
+constexpr std::uint64_t kLargestHeader = 100'000'000;  // as the reference implementation
+
+struct DtypeName {
+  const char* name;
+  at::ScalarType dtype;
+};
+constexpr DtypeName kDtypes[] = {{"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf}, {"BF16", at::kBFloat16},
+                                 {"I64", at::kLong},   {"I32", at::kInt},   {"I16", at::kShort}, {"I8", at::kChar},
+                                 {"U8", at::kByte},    {"BOOL", at::kBool}};
+
+struct Extent {
+  std::string name;
+  at::ScalarType dtype;
+  std::vector<std::int64_t> shape;
+  std::uint64_t begin, end;  // bytes after the header
+};
+
+/// Reads one file; every complaint names it.
+class Reader {
+ public:
+  explicit Reader(const std::filesystem::path& file) : file_(file) {
+    try {
+      bytes_ = read_file(file);
+    } catch (const RecordError& error) {
+      throw InputError(error.what());
+    }
+  }
+
+  SafetensorsFile read() {
+    const Json header = parse_header();
+    SafetensorsFile content;
+    std::vector<Extent> extents;
+    for (const auto& [name, entry] : header.items()) {
+      if (name == "__metadata__") {
+        content.metadata = metadata(entry);
+      } else {
+        extents.push_back(extent(name, entry));
+      }
+    }
+    std::stable_sort(extents.begin(), extents.end(), [](const Extent& a, const Extent& b) {
+      return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+    });
+    check_layout(extents);
+    for (const Extent& e : extents) {
+      at::Tensor tensor = at::empty(e.shape, e.dtype);
+      if (e.end > e.begin) std::memcpy(tensor.data_ptr(), bytes_.data() + data_begin_ + e.begin, e.end - e.begin);
+      content.tensors.emplace_back(e.name, tensor);
+    }
+    return content;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const {
+    throw InputError(fmt::format("{}: not a usable safetensors file: {}. Copy or export it again.", file_.string(), what));
+  }
+
+  Json parse_header() {
+    if (bytes_.size() < 8) fail(fmt::format("truncated: {} bytes, the header length alone takes 8", bytes_.size()));
+    std::uint64_t length = 0;
+    std::memcpy(&length, bytes_.data(), 8);
+    if (length > kLargestHeader) fail(fmt::format("header length {} is above {}", length, kLargestHeader));
+    if (length > bytes_.size() - 8) fail(fmt::format("truncated: header of {} bytes in a file of {}", length, bytes_.size()));
+    data_begin_ = 8 + length;
+    const Json header = Json::parse(bytes_.begin() + 8, bytes_.begin() + static_cast<std::ptrdiff_t>(data_begin_), nullptr,
+                                    /*allow_exceptions=*/false);
+    if (!header.is_object()) fail("the header is not a JSON object");
+    return header;
+  }
+
+  std::map<std::string, std::string> metadata(const Json& entry) const {
+    std::map<std::string, std::string> out;
+    if (!entry.is_object()) fail("__metadata__ is not an object");
+    for (const auto& [key, value] : entry.items()) {
+      if (!value.is_string()) fail(fmt::format("__metadata__.{} is not a string", key));
+      out[key] = value.get<std::string>();
+    }
+    return out;
+  }
+
+  Extent extent(const std::string& name, const Json& entry) const {
+    const auto number = [](const Json& value) { return value.is_number_unsigned(); };
+    if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string() || !entry.contains("shape") ||
+        !entry["shape"].is_array() || !entry.contains("data_offsets") || !entry["data_offsets"].is_array() ||
+        entry["data_offsets"].size() != 2 || !std::all_of(entry["shape"].begin(), entry["shape"].end(), number) ||
+        !std::all_of(entry["data_offsets"].begin(), entry["data_offsets"].end(), number)) {
+      fail(fmt::format("tensor {} has no valid dtype, shape and data_offsets", name));
+    }
+    Extent out{.name = name, .dtype = dtype(name, entry["dtype"]), .begin = entry["data_offsets"][0], .end = entry["data_offsets"][1]};
+    std::uint64_t bytes = c10::elementSize(out.dtype);
+    for (const Json& side : entry["shape"]) {
+      const std::uint64_t n = side;
+      if (n != 0 && bytes > std::numeric_limits<std::int64_t>::max() / n) fail(fmt::format("tensor {} is too large", name));
+      bytes *= n;
+      out.shape.push_back(static_cast<std::int64_t>(n));
+    }
+    if (out.end < out.begin || out.end - out.begin != bytes) {
+      fail(fmt::format("tensor {} needs {} bytes, its data_offsets are [{}, {}]", name, bytes, out.begin, out.end));
+    }
+    return out;
+  }
+
+  at::ScalarType dtype(const std::string& tensor, const std::string& name) const {
+    std::string known;
+    for (const DtypeName& each : kDtypes) {
+      if (name == each.name) return each.dtype;
+      known += (known.empty() ? "" : ", ") + std::string(each.name);
+    }
+    fail(fmt::format("tensor {} has the unknown dtype {} (known: {})", tensor, name, known));
+  }
+
+  // Every byte belongs to exactly one tensor.
+  void check_layout(const std::vector<Extent>& sorted) const {
+    std::uint64_t end = 0;
+    for (const Extent& e : sorted) {
+      if (e.begin < end) fail(fmt::format("tensor {} begins at byte {} inside another tensor that ends at {}", e.name, e.begin, end));
+      if (e.begin > end) fail(fmt::format("bytes {} to {} before tensor {} belong to no tensor", end, e.begin, e.name));
+      end = e.end;
+    }
+    const std::uint64_t present = bytes_.size() - data_begin_;
+    if (end > present) fail(fmt::format("truncated: tensors take {} bytes, {} are there", end, present));
+    if (end < present) fail(fmt::format("{} bytes follow the last tensor", present - end));
+  }
+
+  std::filesystem::path file_;
+  std::string bytes_;
+  std::uint64_t data_begin_ = 0;
+};
+
+const char* dtype_name(const std::string& tensor, at::ScalarType dtype) {
+  for (const DtypeName& each : kDtypes) {
+    if (dtype == each.dtype) return each.name;
+  }
+  throw InputError(fmt::format("tensor {} has dtype {}, which safetensors cannot hold here. Convert it to a float or integer dtype.",
+                               tensor, c10::toString(dtype)));
+}
+
+}  // namespace
+
+SafetensorsFile read_safetensors(const std::filesystem::path& file) { return Reader(file).read(); }
+
+void write_safetensors(const std::filesystem::path& file, const SafetensorsFile& content) {
+  Json header = Json::object();
+  if (!content.metadata.empty()) header["__metadata__"] = content.metadata;
+  std::uint64_t offset = 0;
+  for (const auto& [name, tensor] : content.tensors) {
+    if (name == "__metadata__" || header.contains(name)) {
+      throw InputError(fmt::format("{}: two tensors are named {}. Names must be unique.", file.string(), name));
+    }
+    header[name] = {{"dtype", dtype_name(name, tensor.scalar_type())},
+                    {"shape", tensor.sizes().vec()},
+                    {"data_offsets", {offset, offset + tensor.nbytes()}}};
+    offset += tensor.nbytes();
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // tensors begin at a multiple of 8
+  const std::uint64_t length = text.size();
+  std::string bytes(8, '\0');
+  bytes.reserve(8 + length + offset);
+  std::memcpy(bytes.data(), &length, 8);
+  bytes += text;
+  for (const auto& [name, tensor] : content.tensors) {
+    const at::Tensor row_major = tensor.detach().cpu().contiguous();
+    if (row_major.nbytes() > 0) bytes.append(static_cast<const char*>(row_major.const_data_ptr()), row_major.nbytes());
+  }
+  write_atomically(file, bytes);
+}
+
+}  // namespace valbench

@@ -1,0 +1,71 @@
+// valbench-rank: one process per rank. Reads its RunSpec, meets the other ranks, trains, and leaves its record in the run folder.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "comm/rendezvous.h"
+#include "main/rank_start.h"
+#include "train/rank_job.h"
+
+namespace valbench {
+namespace {
+
+/// Leaves the reason where the controller finds it, and on standard error for whoever started the rank by hand.
+void report_failure(const std::filesystem::path& folder, int rank, const std::string& message) {
+  fmt::print(stderr, "rank {}: {}\n", rank, message);
+  if (folder.empty()) return;
+  try {
+    write_atomically(folder / fmt::format("rank-{}.error.json", rank),
+                     nlohmann::json{{"rank", rank}, {"message", message}}.dump() + "\n");
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "rank {}: {}\n", rank, error.what());
+  }
+}
+
+int run(const std::filesystem::path& spec_file) {
+  const Rendezvous rendezvous = rendezvous_from_environment();
+  std::filesystem::path folder;
+  try {
+    const RunSpec spec = read_run_spec(spec_file);
+    folder = spec.folder;
+    start_threads(spec.torch_threads);
+    const auto communicator = connect(rendezvous, spec);
+    run_rank_job(spec, *communicator, rendezvous.rank == 0 ? progress_to_controller() : ProgressSink());
+    return 0;
+  } catch (const InputError& error) {
+    report_failure(folder, rendezvous.rank, error.what());
+    return 2;
+  } catch (const std::exception& error) {
+    report_failure(folder, rendezvous.rank, explain(error));
+    return 4;
+  }
+}
+
+}  // namespace
+}  // namespace valbench
+
+int main(int argc, char** argv) {
+  CLI::App app("One rank of a valbench run; started by valbench, torchrun, srun or mpirun.");
+  std::string spec;
+  bool versions = false;
+  app.add_option("--spec", spec, "spec.json of the run");
+  app.add_flag("--versions", versions, "Print the versions of LibTorch, CUDA and NCCL as one line of JSON");
+  CLI11_PARSE(app, argc, argv);
+  if (versions) {
+    fmt::print("{}\n", valbench::versions_json());
+    return 0;
+  }
+  if (spec.empty()) {
+    fmt::print(stderr, "valbench-rank needs --spec FILE\n");
+    return 2;
+  }
+  const int code = valbench::run(spec);
+  std::fflush(nullptr);
+  // Not exit(): background threads of NCCL and CUDA may still run, and their static destructors race with ours.
+  _exit(code);
+}

@@ -1,0 +1,78 @@
+#include "main/rank_start.h"
+
+#include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
+#include <cuda_runtime_api.h>
+#include <fmt/format.h>
+#include <nccl.h>
+#include <torch/version.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <opencv2/core/utility.hpp>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace valbench {
+
+void start_threads(int threads) {
+  at::set_num_interop_threads(1);
+  at::set_num_threads(threads);
+  at::init_num_threads();
+  cv::setNumThreads(0);  // The loader has threads of its own.
+}
+
+std::unique_ptr<Communicator> connect(const Rendezvous& rendezvous, const RunSpec& spec) {
+  if (rendezvous.world_size != spec.ranks) {
+    throw InputError(fmt::format("the spec asks for {} ranks but {} were started; start as many, or change ranks",
+                                 spec.ranks, rendezvous.world_size));
+  }
+  if (spec.ranks == 1) return make_single_communicator();
+  const auto rank = static_cast<std::size_t>(rendezvous.rank);
+  const bool cuda = spec.device == DeviceKind::cuda;
+  const int id = spec.device_ids.empty() ? rendezvous.local_rank : spec.device_ids.at(rank);
+  return make_c10d_communicator(rendezvous, cuda ? c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(id))
+                                                 : c10::Device(c10::DeviceType::CPU));
+}
+
+ProgressSink progress_to_controller() {
+  const char* fd_text = std::getenv("VALBENCH_PROGRESS_FD");
+  const int fd = fd_text != nullptr ? std::atoi(fd_text) : -1;
+  constexpr std::int64_t kInterval_ns = 200'000'000;
+  return [fd, last_ns = std::int64_t{0}](int epoch, std::int64_t batch, std::int64_t batches, const char* phase) mutable {
+    const std::int64_t now = now_ns();
+    if (batch != 0 && batch != batches && now - last_ns < kInterval_ns) return;
+    last_ns = now;
+    const std::string line = fmt::format("epoch {} batch {} {} {}\n", epoch, batch, batches, phase);
+    // A full or closed pipe must not stop the training.
+    if (fd >= 0 && ::write(fd, line.data(), line.size()) < 0) return;
+    if (fd < 0 && batch == batches) fmt::print("{}", line);
+  };
+}
+
+std::string explain(const std::exception& error) {
+  const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
+  std::string text = torch_error != nullptr ? torch_error->what_without_backtrace() : error.what();
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr || dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+    text = "out of memory; use a smaller batch_size, validation batch_size or imgsz. " + text;
+  }
+  return text;
+}
+
+std::string versions_json() {
+  nlohmann::json versions{{"valbench", VALBENCH_VERSION}, {"libtorch", TORCH_VERSION}, {"cuda_runtime", CUDART_VERSION}};
+  int nccl = 0;
+  if (ncclGetVersion(&nccl) == ncclSuccess) versions["nccl"] = nccl;
+  int gpus = 0;
+  if (cudaGetDeviceCount(&gpus) == cudaSuccess) {
+    for (int i = 0; i < gpus; ++i) {
+      cudaDeviceProp properties{};
+      if (cudaGetDeviceProperties(&properties, i) == cudaSuccess) versions["gpus"].push_back(properties.name);
+    }
+  }
+  return versions.dump();
+}
+
+}  // namespace valbench

@@ -1,0 +1,28 @@
+/// \file
+/// How a rank process starts: threads, communicator, progress.
+#pragma once
+#include <exception>
+#include <memory>
+#include <string>
+
+#include "comm/communicator.h"
+#include "train/trainer.h"
+
+namespace valbench {
+
+/// Holds LibTorch to `threads` intra-op threads; another count would change the bits of reductions.
+void start_threads(int threads);
+
+/// The communicator for spec.ranks ranks. Throws InputError when the launcher started another number of ranks.
+std::unique_ptr<Communicator> connect(const Rendezvous& rendezvous, const RunSpec& spec);
+
+/// Lines `epoch E EPOCHS batch B BATCHES phase` into the pipe that the controller handed down, or to standard output every so often.
+ProgressSink progress_to_controller();
+
+/// One sentence for an exception from LibTorch: out of memory names the fix, c10 back-traces are cut.
+std::string explain(const std::exception& error);
+
+/// Versions of LibTorch, CUDA, NCCL and the GPUs seen, as one line of JSON.
+std::string versions_json();
+
+}  // namespace valbench

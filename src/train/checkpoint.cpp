@@ -1,0 +1,43 @@
+#include "train/checkpoint.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "detect/state_layout.h"
+#include "detect/weights/safetensors.h"
+
+namespace valbench {
+
+void save_checkpoint(const std::filesystem::path& file, const DetectionModel& model, const at::Tensor& flat_state,
+                     const CheckpointInfo& info) {
+  const at::Tensor host = flat_state.detach().to(at::kHalf).cpu();
+  const std::vector<StateEntry>& state = model.state();
+  SafetensorsFile content;
+  content.tensors.resize(state.size());
+  for (std::size_t i = 0; i < state.size(); ++i) content.tensors[i] = {state[i].name, state[i].tensor};
+  for (const StateSlice& slice : flat_state_layout(state)) {
+    content.tensors[slice.entry].second = entry_view(host, slice, state[slice.entry].tensor);
+  }
+  for (auto& [name, tensor] : content.tensors) tensor = tensor.detach().cpu().contiguous();
+  content.metadata = {{"format", "valbench-checkpoint-1"},
+                      {"model", model.name()},
+                      {"classes", std::to_string(model.classes())},
+                      {"names", fmt::format("{}", fmt::join(info.class_names, ","))},
+                      {"epoch", std::to_string(info.epoch)},
+                      {"fitness", fmt::format("{:.17g}", info.fitness)}};
+  write_safetensors(file, content);
+}
+
+int load_checkpoint(const std::filesystem::path& file, DetectionModel& model) {
+  const SafetensorsFile content = read_safetensors(file);
+  const int copied = load_matching_state(model, content.tensors);
+  if (copied == 0) {
+    throw InputError(fmt::format("{}: none of its {} tensors fits {} by name and shape; choose the model that it was trained as",
+                                 file.string(), content.tensors.size(), model.name()));
+  }
+  return copied;
+}
+
+}  // namespace valbench

@@ -1,0 +1,28 @@
+/// \file
+/// Checkpoints as safetensors: EMA weights by YOLOv5's state_dict names in fp16, as YOLOv5's own files hold them.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "detect/detection_model.h"
+
+namespace valbench {
+
+struct CheckpointInfo {
+  int epoch = 0;
+  double fitness = 0;
+  std::vector<std::string> class_names;
+};
+
+/// Writes a flat state (flat_state_layout order of `model`) by rename; names, shapes and batches_tracked come from `model`.
+void save_checkpoint(const std::filesystem::path& file, const DetectionModel& model, const at::Tensor& flat_state,
+                     const CheckpointInfo& info);
+
+/// Loads a .safetensors file by the partial-load rules of §1.8 and returns the number of entries copied. Throws InputError when nothing
+/// fits the model (wrong size of network).
+int load_checkpoint(const std::filesystem::path& file, DetectionModel& model);
+
+}  // namespace valbench

@@ -1,0 +1,14 @@
+/// \file
+/// The few questions about a device that training asks; a CPU answers them too.
+#pragma once
+#include <c10/core/Device.h>
+
+namespace valbench {
+
+/// Waits until the device has done all its work. Nothing to do on a CPU.
+void synchronize(c10::Device device);
+
+/// Most memory in use so far: the process's resident set on a CPU, the caching allocator's reserved memory on a GPU. MiB.
+double peak_memory_mib(c10::Device device);
+
+}  // namespace valbench

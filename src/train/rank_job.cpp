@@ -1,0 +1,116 @@
+#include "train/rank_job.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <time.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "base/error.h"
+#include "data/data_loader.h"
+#include "detect/detection_model.h"
+#include "train/checkpoint.h"
+#include "train/machine.h"
+#include "train/run_assembly.h"
+#include "validate/exactness.h"
+#include "validate/make_strategy.h"
+
+namespace valbench {
+namespace {
+
+constexpr std::size_t kTraceCapacity = 1U << 20;
+
+/// Data sets, model and step of this rank. Members are built in order; later ones refer to earlier ones.
+struct RankParts {
+  std::shared_ptr<const YoloDataset> train_set, val_set;
+  std::unique_ptr<DetectionModel> model;
+  std::unique_ptr<DataLoader> loader;
+  std::unique_ptr<TrainStep> step;
+  std::unique_ptr<ValidationStrategy> validation;
+};
+
+c10::Device device_of(const RunSpec& spec, int rank) {
+  if (spec.device == DeviceKind::cpu) return c10::Device(c10::DeviceType::CPU);
+  const int id = spec.device_ids.empty() ? rank : spec.device_ids.at(static_cast<std::size_t>(rank));
+  return c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(id));
+}
+
+ValidationContext context_of(const RunSpec& spec, Communicator& communicator, Tracer& tracer, const RankParts& parts,
+                             c10::Device device) {
+  return {spec, communicator, tracer, parts.val_set, *parts.model, parts.step->loss(), device};
+}
+
+std::unique_ptr<DataLoader> train_loader(const RunSpec& spec, const Communicator& communicator, const RankParts& parts,
+                                         c10::Device device) {
+  const TrainLoaderOptions options{.imgsz = spec.imgsz,
+                                   .batch_size = spec.batch_size / spec.ranks,
+                                   .rank = communicator.rank(),
+                                   .world_size = communicator.world_size(),
+                                   .seed = spec.seed,
+                                   .augment = true,
+                                   .hyp = spec.hyp,
+                                   .workers = spec.workers,
+                                   .cache_images = spec.cache_images,
+                                   .pin_memory = device.is_cuda()};
+  return make_train_loader(parts.train_set, options);
+}
+
+RankParts build(const RunSpec& spec, Communicator& communicator, Tracer& tracer, c10::Device device) {
+  RankParts parts;
+  const DataConfig data = read_data_config(spec.data);
+  const int scan_threads = std::max(1, spec.workers);
+  parts.train_set = std::make_shared<YoloDataset>(load_yolo_dataset(data, Split::train, scan_threads));
+  if (communicator.rank() == 0 || every_rank_validates(spec.validation.placement)) {
+    parts.val_set = std::make_shared<YoloDataset>(load_yolo_dataset(data, Split::val, scan_threads));
+  }
+  parts.model = make_yolov5(spec.model, static_cast<int>(data.names.size()), spec.seed);
+  if (!spec.weights.empty()) load_checkpoint(spec.weights, *parts.model);
+  parts.loader = train_loader(spec, communicator, parts, device);
+  parts.step = std::make_unique<TrainStep>(spec, *parts.model, communicator, tracer,
+                                           static_cast<std::int64_t>(parts.loader->batches()), device);
+  parts.validation = make_strategy(context_of(spec, communicator, tracer, parts, device));
+  return parts;
+}
+
+ExactnessRecord verify(const ValidationContext& context, const RankParts& parts, const RankResult& result) {
+  ExactnessRecord unknown;
+  unknown.map50_95_delta = unknown.map50_delta = Measured::not_measured("not measured (placement none)");
+  if (result.validations.empty()) return unknown;
+  if (!context.spec.verify) {
+    unknown.map50_95_delta = unknown.map50_delta = Measured::not_measured("not measured (verify: none)");
+    return unknown;
+  }
+  return check_exactness(context, parts.step->ema_state(), result.validations.back());
+}
+
+}  // namespace
+
+void run_rank_job(const RunSpec& spec, Communicator& communicator, const ProgressSink& progress) {
+  RunRecord record;
+  record.begin_realtime_ns = realtime_ns();
+  record.begin_monotonic_ns = now_ns();
+  const c10::Device device = device_of(spec, communicator.rank());
+  Tracer tracer(spec.profile ? kTraceCapacity : 0);
+  RankParts parts = build(spec, communicator, tracer, device);
+  std::filesystem::create_directories(spec.folder / "weights");
+  const ValidationSchedule schedule(spec.validation.interval, spec.epochs);
+  Trainer trainer({spec, communicator, tracer, *parts.step, *parts.loader, schedule, *parts.validation, progress,
+                   parts.train_set->names});
+  record.startup_s = seconds_since_process_start();
+  const RankResult result = trainer.run();
+
+  const std::vector<RankResult> all = gather_results(communicator, result);
+  if (communicator.rank() == 0) {
+    record.spec = spec;
+    record.machine = describe_machine(device);
+    record.exactness = verify(context_of(spec, communicator, tracer, parts, device), parts, result);
+    record.warnings = parts.train_set->warnings;
+    record.warnings.insert(record.warnings.end(), parts.val_set->warnings.begin(), parts.val_set->warnings.end());
+    assemble_record(all, record);
+    write_run_record(record, spec.folder / "run.json");
+  }
+  communicator.barrier();  // No rank leaves while rank 0 still verifies: a closed store would look like a dead rank.
+}
+
+}  // namespace valbench

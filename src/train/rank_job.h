@@ -1,0 +1,13 @@
+/// \file
+/// Everything one rank does for one RunSpec, from reading the data to writing run.json.
+#pragma once
+#include "comm/communicator.h"
+#include "scenario/run_spec.h"
+#include "train/trainer.h"
+
+namespace valbench {
+
+/// Runs the spec on this rank. Rank 0 assembles all ranks' measurements and writes run.json last, by rename.
+void run_rank_job(const RunSpec& spec, Communicator& communicator, const ProgressSink& progress);
+
+}  // namespace valbench

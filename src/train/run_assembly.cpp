@@ -1,0 +1,138 @@
+#include "train/run_assembly.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "trace/time_breakdown.h"
+
+namespace valbench {
+namespace {
+
+/// The JSON of a run record carries epochs, validations and checksums between ranks; the collectives follow as plain bytes.
+std::vector<std::byte> pack(const RankResult& result) {
+  RunRecord carrier;
+  carrier.epochs = result.epochs;
+  carrier.validations = result.validations;
+  carrier.train_checksums = result.train_checksums;
+  carrier.job_s = result.job_s;
+  const std::string json = run_record_to_json(carrier);
+  std::vector<std::int64_t> head{static_cast<std::int64_t>(json.size())};
+  for (const auto& epoch : result.collectives) head.push_back(static_cast<std::int64_t>(epoch.size()));
+  head.insert(head.begin(), static_cast<std::int64_t>(head.size()));
+  std::vector<std::byte> bytes;
+  const auto append = [&bytes](const void* data, std::size_t size) {
+    const auto* begin = static_cast<const std::byte*>(data);
+    bytes.insert(bytes.end(), begin, begin + size);
+  };
+  append(head.data(), head.size() * sizeof(std::int64_t));
+  append(json.data(), json.size());
+  for (const auto& epoch : result.collectives) append(epoch.data(), epoch.size() * sizeof(CollectiveEvent));
+  return bytes;
+}
+
+RankResult unpack(const std::vector<std::byte>& bytes) {
+  const std::byte* at = bytes.data();
+  const auto take = [&at](void* out, std::size_t size) {
+    std::memcpy(out, at, size);
+    at += size;
+  };
+  std::int64_t count = 0;
+  take(&count, sizeof count);
+  std::vector<std::int64_t> head(static_cast<std::size_t>(count));
+  take(head.data(), head.size() * sizeof(std::int64_t));
+  std::string json(static_cast<std::size_t>(head[0]), '\0');
+  take(json.data(), json.size());
+  RunRecord carrier = run_record_from_json(json);
+  RankResult result;
+  result.epochs = std::move(carrier.epochs);
+  result.validations = std::move(carrier.validations);
+  result.train_checksums = std::move(carrier.train_checksums);
+  result.job_s = carrier.job_s;
+  for (std::size_t e = 1; e < head.size(); ++e) {
+    auto& events = result.collectives.emplace_back(static_cast<std::size_t>(head[e]));
+    if (!events.empty()) take(events.data(), events.size() * sizeof(CollectiveEvent));
+  }
+  return result;
+}
+
+/// Waiting and transfer of one epoch's gradient collectives, per rank, or why they are not known.
+void fill_collective_times(const std::vector<RankResult>& ranks, std::size_t epoch, std::vector<EpochRecord>& records) {
+  const auto give_reason = [&](const std::string& reason) {
+    for (EpochRecord& record : records) record.comm_wait_s = record.comm_transfer_s = Measured::not_measured(reason);
+  };
+  if (ranks.size() == 1) return give_reason("not measured (one rank has no collectives)");
+  std::vector<std::vector<Interval>> events(ranks.size());
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    for (const CollectiveEvent& event : ranks[r].collectives[epoch]) {
+      if (event.end_ns == 0) return give_reason("not measured (GPU collectives need a traced run)");
+      events[r].push_back({event.begin_ns, event.end_ns});
+    }
+    if (events[r].size() != events[0].size()) return give_reason("not measured (ranks issued different collectives)");
+  }
+  const std::vector<CollectiveTimes> times = collective_times(events);
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    records[r].comm_wait_s = Measured::of(static_cast<double>(times[r].wait_ns) * 1e-9);
+    records[r].comm_transfer_s = Measured::of(static_cast<double>(times[r].transfer_ns) * 1e-9);
+  }
+}
+
+void note_invalid(const std::vector<RankResult>& ranks, RunRecord& record) {
+  for (std::size_t r = 1; r < ranks.size(); ++r) {
+    if (ranks[r].train_checksums != ranks[0].train_checksums) {
+      record.invalid_reasons.push_back(fmt::format("rank {} trained other weights than rank 0", r));
+    }
+  }
+  for (const EpochRecord& epoch : record.epochs) {
+    if (!std::isfinite(epoch.loss_box + epoch.loss_obj + epoch.loss_cls)) {
+      record.invalid_reasons.push_back(fmt::format("the training loss of epoch {} is not finite", epoch.epoch));
+      break;
+    }
+  }
+  if (record.exactness.exact == "false") {
+    record.invalid_reasons.push_back("differs from rank 0's own validation: " + record.exactness.first_difference);
+  }
+}
+
+void note_comparability(RunRecord& record) {
+  const std::vector<int>& ids = record.spec.device_ids;
+  std::vector<int> sorted = ids;
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<std::string> notes;
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) notes.push_back("several ranks share one GPU");
+  if (record.spec.oversubscribed) {
+    notes.push_back(fmt::format("{} ranks x {} threads on {} cores", record.spec.ranks, record.spec.torch_threads,
+                                record.machine.cores));
+  }
+  if (record.spec.profile) notes.push_back("traced run");
+  for (const std::string& note : notes) record.timing_note += (record.timing_note.empty() ? "" : "; ") + note;
+  record.timing_comparable = notes.empty();
+}
+
+}  // namespace
+
+std::vector<RankResult> gather_results(Communicator& communicator, const RankResult& mine) {
+  std::vector<RankResult> all;
+  for (const auto& bytes : communicator.gather_bytes(pack(mine), 0)) all.push_back(unpack(bytes));
+  return all;
+}
+
+void assemble_record(const std::vector<RankResult>& ranks, RunRecord& record) {
+  record.validations = ranks[0].validations;
+  std::sort(record.validations.begin(), record.validations.end(), [](const auto& a, const auto& b) { return a.epoch < b.epoch; });
+  record.train_checksums = ranks[0].train_checksums;
+  for (const RankResult& rank : ranks) record.job_s = std::max(record.job_s, rank.job_s);
+  for (std::size_t e = 0; e < ranks[0].epochs.size(); ++e) {
+    std::vector<EpochRecord> records;
+    for (const RankResult& rank : ranks) records.push_back(rank.epochs.at(e));
+    fill_collective_times(ranks, e, records);
+    record.epochs.insert(record.epochs.end(), records.begin(), records.end());
+  }
+  note_invalid(ranks, record);
+  note_comparability(record);
+}
+
+}  // namespace valbench

@@ -1,0 +1,64 @@
+/// \file
+/// The training run of one rank: epochs of training, validation when due, checkpoints, and the record of it all. Names no strategy,
+/// schedule, profiler or communicator.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "data/data_loader.h"
+#include "record/run_record.h"
+#include "trace/tracer.h"
+#include "train/train_step.h"
+#include "validate/validation_schedule.h"
+#include "validate/validation_strategy.h"
+
+namespace valbench {
+
+/// Told where the run is; called on rank 0 only.
+using ProgressSink = std::function<void(int epoch, std::int64_t batch, std::int64_t batches, const char* phase)>;
+
+/// What a trainer works with; all of it outlives the trainer.
+struct TrainerParts {
+  const RunSpec& spec;
+  Communicator& communicator;
+  Tracer& tracer;
+  TrainStep& step;
+  DataLoader& loader;
+  const ValidationSchedule& schedule;
+  ValidationStrategy& validation;
+  ProgressSink progress;
+  std::vector<std::string> class_names;
+};
+
+/// What one rank measured.
+struct RankResult {
+  std::vector<EpochRecord> epochs;
+  std::vector<std::vector<CollectiveEvent>> collectives;  ///< Per epoch.
+  std::vector<ValidationRecord> validations;              ///< Rank 0.
+  std::vector<std::string> train_checksums;               ///< Per epoch, of this rank's trained weights.
+  double job_s = 0;                                       ///< Without the checksums.
+};
+
+class Trainer {
+ public:
+  explicit Trainer(TrainerParts parts) : parts_(std::move(parts)) {}
+  RankResult run();
+
+ private:
+  void run_epoch(int epoch);
+  void train(int epoch, EpochRecord& record);
+  void validate(int epoch);
+  void record_checksum();
+  void save_checkpoints(int epoch);
+
+  TrainerParts parts_;
+  RankResult result_;
+  std::int64_t off_clock_ns_ = 0;  ///< Spent on checksums since the epoch began; taken off every time that is reported.
+  double best_fitness_ = 0;
+  std::string ema_checksum_;
+};
+
+}  // namespace valbench

@@ -1,0 +1,44 @@
+/// \file
+/// Scores batches with a model: forward, decode, loss, NMS, matching (reference yolov5.md §6.3). Knows no rank.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "data/data_loader.h"
+#include "detect/detection_loss.h"
+#include "detect/detection_model.h"
+#include "detect/nms.h"
+#include "trace/tracer.h"
+#include "validate/partial_score.h"
+
+namespace valbench {
+
+struct EvaluatorOptions {
+  c10::Device device = c10::Device(c10::DeviceType::CPU);
+  c10::ScalarType dtype = c10::ScalarType::Float;  ///< Of the images and the model.
+  NmsOptions nms;
+};
+
+class Evaluator {
+ public:
+  /// \param loss absent: no validation loss.
+  Evaluator(std::optional<DetectionLoss> loss, EvaluatorOptions options, Tracer& tracer);
+
+  /// Scores what `loader` hands out, which are the batches of `plan` in order. The model's dtype and device must be the options'.
+  /// The detections of every image are also handed to `sink` when there is one (original pixels, NMS order).
+  using DetectionSink = std::function<void(std::int64_t image, std::span<const Detection>)>;
+  PartialScore score(DetectionModel& model, DataLoader& loader, std::span<const BatchPlan> plan, const DetectionSink& sink = {});
+
+ private:
+  void match_batch(const Batch& batch, NmsResult nms, PartialScore& score, const DetectionSink& sink) const;
+
+  std::optional<DetectionLoss> loss_;
+  EvaluatorOptions options_;
+  Tracer& tracer_;
+};
+
+}  // namespace valbench

@@ -1,0 +1,20 @@
+/// \file
+/// The one place that names the strategies.
+#pragma once
+#include <memory>
+
+#include "validate/scorer.h"
+
+namespace valbench {
+
+/// The strategy of context.spec.validation on this rank.
+std::unique_ptr<ValidationStrategy> make_strategy(const ValidationContext& context);
+
+std::unique_ptr<ValidationStrategy> make_none_strategy(const ValidationContext& context);
+std::unique_ptr<ValidationStrategy> make_rank0_strategy(const ValidationContext& context);
+std::unique_ptr<ValidationStrategy> make_sharded_strategy(const ValidationContext& context);
+
+/// Does any rank but rank 0 need the validation set under this placement?
+bool every_rank_validates(Placement placement);
+
+}  // namespace valbench

@@ -1,0 +1,30 @@
+// placement: rank0. YOLOv5 v7.0: rank 0 scores everything; the other ranks go on to the collective at the end of the epoch and wait.
+#include "validate/blocking_strategy.h"
+#include "validate/make_strategy.h"
+
+namespace valbench {
+namespace {
+
+class Rank0Strategy final : public BlockingStrategy {
+ public:
+  explicit Rank0Strategy(const ValidationContext& context) : BlockingStrategy(context) {
+    if (context.communicator.rank() == 0) use_batches(plan().batches);
+  }
+
+  void submit(ModelSnapshot snapshot) override {
+    if (context().communicator.rank() != 0) return;
+    const ScopedSpan span(context().tracer, Phase::val_epoch, snapshot.epoch);
+    const std::int64_t begin_ns = now_ns();
+    scorer().load(snapshot.state);
+    const PartialScore parts[] = {scorer().score()};
+    finish(snapshot, parts, begin_ns);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<ValidationStrategy> make_rank0_strategy(const ValidationContext& context) {
+  return std::make_unique<Rank0Strategy>(context);
+}
+
+}  // namespace valbench

@@ -1,0 +1,63 @@
+/// \file
+/// What every strategy on this rank scores with: the snapshot's own model, the validation set and its full batch plan.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "data/data_loader.h"
+#include "scenario/run_spec.h"
+#include "trace/tracer.h"
+#include "validate/evaluator.h"
+#include "validate/validation_strategy.h"
+
+namespace valbench {
+
+/// Everything a strategy is built from. References outlive the strategy.
+struct ValidationContext {
+  const RunSpec& spec;
+  Communicator& communicator;
+  Tracer& tracer;
+  std::shared_ptr<const YoloDataset> dataset;  ///< The validation set.
+  const DetectionModel& prototype;             ///< The trained model: configuration and device of the snapshot's model.
+  std::optional<DetectionLoss> loss;
+  c10::Device device;
+};
+
+/// How to score: the axes that decide the numbers, whoever runs them.
+struct ScoringPlan {
+  c10::ScalarType dtype = c10::ScalarType::Float;
+  std::string precision;  ///< fp32, fp16, bf16
+  int batch_size = 32;
+  std::vector<BatchPlan> batches;  ///< The full plan, canonical order.
+};
+
+/// What the strategy's spec asks for; `automatic` values resolved (YOLOv5: batch 2B/W, fp16 where training uses AMP).
+ScoringPlan make_scoring_plan(const ValidationContext& context, const ValidationSpec& spec);
+/// The reference for map50_95_delta: every image, fp32, rect, automatic batch size.
+ScoringPlan make_reference_plan(const ValidationContext& context);
+
+/// A model instance of its own that snapshots are loaded into, and a loader over some of the plan's batches.
+class SnapshotScorer {
+ public:
+  /// \param batches this rank's share of plan.batches.
+  SnapshotScorer(const ValidationContext& context, const ScoringPlan& plan, std::vector<BatchPlan> batches);
+  ~SnapshotScorer();
+
+  /// Copies a flat float32 state (ParameterStore order) into the model, rounding to the plan's dtype.
+  void load(const at::Tensor& state);
+  /// An uninitialised flat float32 state, to receive a broadcast into.
+  at::Tensor empty_state() const;
+  PartialScore score();
+
+ private:
+  std::vector<BatchPlan> batches_;
+  std::unique_ptr<DetectionModel> model_;
+  at::Tensor flat_;
+  std::unique_ptr<DataLoader> loader_;
+  std::unique_ptr<Evaluator> evaluator_;
+};
+
+}  // namespace valbench

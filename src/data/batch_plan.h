@@ -15,6 +15,7 @@ struct BatchPlan {
   std::int64_t index = 0;             ///< Position in the full plan: the canonical batch order.
   std::vector<std::int64_t> images;   ///< Indices into the data set.
   int height = 0, width = 0;          ///< Network input size.
+  int imgsz = 0;                      ///< Longer side that images are resized to before padding; 0 = the longer side of the input.
 };
 
 /// How an image was placed in the network input (YOLOv5's `shapes`).
@@ -26,9 +27,10 @@ struct ImageGeometry {
 };
 
 /// All validation batches of the images in `subset` (indices ascending; empty = all). rect: sorted by aspect ratio (stable, by
-/// path), pad 0.5 stride; square: in order, imgsz x imgsz.
+/// path), padded by `pad` strides;
+/// square: in order, imgsz x imgsz.
 std::vector<BatchPlan> plan_validation_batches(const YoloDataset& dataset, const std::vector<std::int64_t>& subset, int imgsz,
-                                               int batch_size, int stride, BatchShape shape);
+                                               int batch_size, int stride, BatchShape shape, double pad = 0.5);
 
 /// The seeded, fixed subset that a ValidationSpec asks for; all indices when it asks for the full set.
 std::vector<std::int64_t> validation_subset(const YoloDataset& dataset, const ValidationSpec& spec);

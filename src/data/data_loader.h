@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "data/batch_plan.h"
@@ -31,6 +32,7 @@ class DataLoader {
   /// Prefetching begins here.
   virtual void start(int epoch) = 0;
   virtual std::size_t batches() const = 0;  ///< Per pass, on this rank.
+  virtual std::vector<std::string> warnings() const { return {}; }  ///< One sentence each: images that the cache cannot hold.
 };
 
 struct TrainLoaderOptions {

@@ -26,7 +26,8 @@ struct DataConfig {
   std::vector<std::string> names;
   std::vector<std::filesystem::path> train, val, test;
 };
-/// Parses and checks data.yaml; relative paths are relative to its `path` key, itself relative to the file's folder.
+/// Parses and checks data.yaml; relative paths are relative to its `path` key, itself relative to the file's folder
+/// (YOLOv5: to its repository's root).
 /// Throws ScenarioError (file, line, key, fix).
 DataConfig read_data_config(const std::filesystem::path& file);
 
@@ -43,7 +44,7 @@ class YoloDataset {
 
 enum class Split { train, val, test };
 /// Scans a split with several threads. Throws InputError: no images, no labels at all in a training split, class out of range
-/// (training; file and line named). A label file with an invalid row leaves its image out, an undecodable image is left out: both
+/// (any split, since metrics index by class; file and line named). A label file with an invalid row leaves its image out, an undecodable image is left out: both
 /// are counted in warnings.
 YoloDataset load_yolo_dataset(const DataConfig& config, Split split, int threads);
 

@@ -1,0 +1,135 @@
+#include "data/augment.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <opencv2/imgproc.hpp>
+
+#include "data/letterbox.h"
+
+namespace valbench {
+namespace {
+
+double radians(double degrees) { return degrees * std::numbers::pi / 180; }
+
+}  // namespace
+
+cv::Matx33d perspective_matrix(const PerspectiveDraw& draw, int in_h, int in_w, int out_h, int out_w) {
+  cv::Matx33d c = cv::Matx33d::eye(), p = c, r = c, s = c, t = c;
+  c(0, 2) = -in_w / 2.0;
+  c(1, 2) = -in_h / 2.0;
+  p(2, 0) = draw.px;
+  p(2, 1) = draw.py;
+  const double cosine = draw.scale * std::cos(radians(draw.angle_deg)), sine = draw.scale * std::sin(radians(draw.angle_deg));
+  r(0, 0) = r(1, 1) = cosine;
+  r(0, 1) = sine;
+  r(1, 0) = -sine;
+  s(0, 1) = std::tan(radians(draw.shear_x_deg));
+  s(1, 0) = std::tan(radians(draw.shear_y_deg));
+  t(0, 2) = draw.tx * out_w;
+  t(1, 2) = draw.ty * out_h;
+  return t * s * r * p * c;
+}
+
+cv::Mat warp_image(const cv::Mat& image, const cv::Matx33d& matrix, int out_h, int out_w, bool projective) {
+  if (image.rows == out_h && image.cols == out_w && matrix == cv::Matx33d::eye()) return image;
+  cv::Mat out;
+  const cv::Size size(out_w, out_h);
+  const cv::Scalar grey = cv::Scalar::all(kPaddingGrey);
+  if (projective) {
+    cv::warpPerspective(image, out, cv::Mat(matrix), size, cv::INTER_LINEAR, cv::BORDER_CONSTANT, grey);
+  } else {
+    cv::warpAffine(image, out, cv::Mat(matrix).rowRange(0, 2), size, cv::INTER_LINEAR, cv::BORDER_CONSTANT, grey);
+  }
+  return out;
+}
+
+std::vector<WarpedBox> warp_boxes(const std::vector<PixelBox>& boxes, const cv::Matx33d& matrix, int out_h, int out_w, bool projective) {
+  std::vector<WarpedBox> out;
+  out.reserve(boxes.size());
+  for (const PixelBox& b : boxes) {
+    const double xs[4] = {b.x1, b.x2, b.x1, b.x2}, ys[4] = {b.y1, b.y2, b.y2, b.y1};
+    double wx[4], wy[4];
+    for (int i = 0; i < 4; ++i) {
+      const cv::Vec3d corner = matrix * cv::Vec3d(xs[i], ys[i], 1);
+      const double depth = projective ? corner[2] : 1;
+      wx[i] = corner[0] / depth;
+      wy[i] = corner[1] / depth;
+    }
+    const auto [left, right] = std::minmax_element(wx, wx + 4);
+    const auto [top, bottom] = std::minmax_element(wy, wy + 4);
+    const double w = out_w, h = out_h;
+    out.push_back({std::clamp(*left, 0.0, w), std::clamp(*top, 0.0, h), std::clamp(*right, 0.0, w), std::clamp(*bottom, 0.0, h)});
+  }
+  return out;
+}
+
+std::vector<bool> box_candidates(const std::vector<PixelBox>& before, const std::vector<WarpedBox>& after, double scale) {
+  constexpr double kSmallestSide = 2, kLargestAspect = 100, kSmallestAreaShare = 0.1, kTiny = 1e-16;
+  const auto s = static_cast<float>(scale);
+  std::vector<bool> keep(before.size());
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const double w1 = before[i].x2 * s - before[i].x1 * s, h1 = before[i].y2 * s - before[i].y1 * s;
+    const double w2 = after[i].x2 - after[i].x1, h2 = after[i].y2 - after[i].y1;
+    const double aspect = std::max(w2 / (h2 + kTiny), h2 / (w2 + kTiny));
+    keep[i] = w2 > kSmallestSide && h2 > kSmallestSide && w2 * h2 / (w1 * h1 + kTiny) > kSmallestAreaShare && aspect < kLargestAspect;
+  }
+  return keep;
+}
+
+LabelledImage random_perspective(const LabelledImage& in, const PerspectiveDraw& draw, int border) {
+  const int out_h = in.image.rows + 2 * border, out_w = in.image.cols + 2 * border;
+  const cv::Matx33d matrix = perspective_matrix(draw, in.image.rows, in.image.cols, out_h, out_w);
+  LabelledImage out;
+  out.image = warp_image(in.image, matrix, out_h, out_w, draw.projective);
+  const std::vector<WarpedBox> warped = warp_boxes(in.boxes, matrix, out_h, out_w, draw.projective);
+  const std::vector<bool> keep = box_candidates(in.boxes, warped, draw.scale);
+  for (std::size_t i = 0; i < warped.size(); ++i) {
+    if (!keep[i]) continue;
+    out.boxes.push_back({in.boxes[i].cls, static_cast<float>(warped[i].x1), static_cast<float>(warped[i].y1),
+                         static_cast<float>(warped[i].x2), static_cast<float>(warped[i].y2)});
+  }
+  return out;
+}
+
+HsvTables hsv_tables(const HsvDraw& draw) {
+  constexpr double kHues = 180;  // OpenCV's 8-bit hue
+  const double h = draw.h * draw.gain_h + 1, s = draw.s * draw.gain_s + 1, v = draw.v * draw.gain_v + 1;
+  HsvTables tables;
+  for (int i = 0; i < 256; ++i) {
+    tables.hue[i] = static_cast<unsigned char>(std::fmod(i * h, kHues));
+    tables.saturation[i] = static_cast<unsigned char>(std::clamp(i * s, 0.0, 255.0));
+    tables.value[i] = static_cast<unsigned char>(std::clamp(i * v, 0.0, 255.0));
+  }
+  return tables;
+}
+
+void augment_hsv(cv::Mat& image, const HsvDraw& draw) {
+  if (draw.gain_h == 0 && draw.gain_s == 0 && draw.gain_v == 0) return;
+  const HsvTables tables = hsv_tables(draw);
+  cv::Mat hsv;
+  cv::cvtColor(image, hsv, cv::COLOR_RGB2HSV);
+  for (int y = 0; y < hsv.rows; ++y) {
+    auto* row = hsv.ptr<cv::Vec3b>(y);
+    for (int x = 0; x < hsv.cols; ++x) {
+      row[x] = {tables.hue[row[x][0]], tables.saturation[row[x][1]], tables.value[row[x][2]]};
+    }
+  }
+  cv::Mat out;
+  cv::cvtColor(hsv, out, cv::COLOR_HSV2RGB);
+  image = out;
+}
+
+LabelledImage mixup(const LabelledImage& a, const LabelledImage& b, double ratio) {
+  LabelledImage out{cv::Mat(a.image.rows, a.image.cols, CV_8UC3), a.boxes};
+  const int row_bytes = a.image.cols * 3;
+  for (int y = 0; y < a.image.rows; ++y) {
+    const unsigned char *p = a.image.ptr(y), *q = b.image.ptr(y);
+    unsigned char* o = out.image.ptr(y);
+    for (int x = 0; x < row_bytes; ++x) o[x] = static_cast<unsigned char>(p[x] * ratio + q[x] * (1 - ratio));
+  }
+  out.boxes.insert(out.boxes.end(), b.boxes.begin(), b.boxes.end());
+  return out;
+}
+
+}  // namespace valbench

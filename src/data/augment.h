@@ -1,0 +1,65 @@
+/// \file
+/// Augmentations as pure functions of the drawn decisions (reference yolov5.md §5.8). Images are 8-bit RGB, HWC.
+#pragma once
+#include <opencv2/core/mat.hpp>
+#include <opencv2/core/matx.hpp>
+#include <vector>
+
+#include "data/boxes.h"
+
+namespace valbench {
+
+/// The draws of random_perspective; the defaults leave an image as it is.
+struct PerspectiveDraw {
+  double px = 0, py = 0;                    ///< Perspective terms.
+  double angle_deg = 0, scale = 1;
+  double shear_x_deg = 0, shear_y_deg = 0;
+  double tx = 0.5, ty = 0.5;                ///< Where the centre goes, as a fraction of the output.
+  bool projective = false;                  ///< The range of px, py is not zero: a perspective warp.
+};
+
+/// M = T S R P C for an input of in_w x in_h and an output of out_w x out_h.
+cv::Matx33d perspective_matrix(const PerspectiveDraw& draw, int in_h, int in_w, int out_h, int out_w);
+
+/// The image under M, padded with grey: the image itself when M is the identity and the size stays.
+cv::Mat warp_image(const cv::Mat& image, const cv::Matx33d& matrix, int out_h, int out_w, bool projective);
+
+/// A box around the warped corners, in double as YOLOv5 has it before the filter.
+struct WarpedBox {
+  double x1, y1, x2, y2;
+};
+
+/// The boxes under M, clipped to the output.
+std::vector<WarpedBox> warp_boxes(const std::vector<PixelBox>& boxes, const cv::Matx33d& matrix, int out_h, int out_w, bool projective);
+
+/// Which warped boxes stay: over 2 px wide and high, over 10 % of the scaled area, aspect under 100.
+std::vector<bool> box_candidates(const std::vector<PixelBox>& before, const std::vector<WarpedBox>& after, double scale);
+
+/// An image with its boxes.
+struct LabelledImage {
+  cv::Mat image;
+  std::vector<PixelBox> boxes;
+};
+
+/// random_perspective: `border` < 0 cuts the output by that much on every side. Boxes are filtered also when nothing is warped.
+LabelledImage random_perspective(const LabelledImage& in, const PerspectiveDraw& draw, int border);
+
+/// HSV draws, each in [-1, 1), and the gains they are scaled by.
+struct HsvDraw {
+  double h = 0, s = 0, v = 0;
+  double gain_h = 0, gain_s = 0, gain_v = 0;
+};
+
+/// Tables of 256 for hue, saturation and value.
+struct HsvTables {
+  unsigned char hue[256], saturation[256], value[256];
+};
+HsvTables hsv_tables(const HsvDraw& draw);
+
+/// Hue, saturation and value gains through OpenCV's 8-bit HSV; untouched when all gains are 0.
+void augment_hsv(cv::Mat& image, const HsvDraw& draw);
+
+/// mixup: trunc(a * r + b * (1 - r)), labels of both.
+LabelledImage mixup(const LabelledImage& a, const LabelledImage& b, double ratio);
+
+}  // namespace valbench

@@ -1,0 +1,235 @@
+#include "data/image_file.h"
+
+#include <png.h>
+#include <turbojpeg.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <csetjmp>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <opencv2/core.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "data/exif.h"
+
+namespace valbench {
+namespace {
+
+constexpr std::string_view kPngSignature = "\x89PNG\r\n\x1a\n";
+constexpr std::string_view kPngEnd = "IEND\xae\x42\x60\x82";
+
+bool is_jpeg(std::string_view bytes) { return bytes.starts_with("\xff\xd8\xff"); }
+
+std::string lower_extension(const std::filesystem::path& file) {
+  std::string extension = file.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return extension;
+}
+
+[[noreturn]] void undecodable(const std::filesystem::path& file, const std::string& reason) {
+  throw InputError(file.string() + ": cannot be decoded: " + reason + ". Replace or remove the image");
+}
+
+struct TurboJpeg {
+  tjhandle handle;
+  explicit TurboJpeg(tjhandle made) : handle(made) {
+    if (handle == nullptr) throw Error("TurboJPEG cannot be initialised: out of memory");
+  }
+  TurboJpeg(const TurboJpeg&) = delete;
+  TurboJpeg& operator=(const TurboJpeg&) = delete;
+  ~TurboJpeg() { tjDestroy(handle); }
+};
+
+const unsigned char* as_bytes(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
+
+struct JpegHeader {
+  int width = 0, height = 0, subsampling = 0, colour_space = 0;
+};
+
+bool read_jpeg_header(tjhandle handle, std::string_view bytes, JpegHeader& header) {
+  return tjDecompressHeader3(handle, as_bytes(bytes), bytes.size(), &header.width, &header.height, &header.subsampling,
+                             &header.colour_space) == 0 ||
+         (tjGetErrorCode(handle) == TJERR_WARNING && header.width > 0);
+}
+
+// Adobe's inverted CMYK, by OpenCV's integer formula.
+cv::Mat cmyk_to_rgb(const cv::Mat& cmyk) {
+  cv::Mat rgb(cmyk.rows, cmyk.cols, CV_8UC3);
+  for (int y = 0; y < cmyk.rows; ++y) {
+    const auto* in = cmyk.ptr<cv::Vec4b>(y);
+    auto* out = rgb.ptr<cv::Vec3b>(y);
+    for (int x = 0; x < cmyk.cols; ++x) {
+      const int k = in[x][3];
+      for (int c = 0; c < 3; ++c) out[x][c] = static_cast<unsigned char>(k - (((255 - in[x][c]) * k) >> 8));
+    }
+  }
+  return rgb;
+}
+
+cv::Mat decode_jpeg(const std::filesystem::path& file, std::string_view bytes, bool* damaged) {
+  const TurboJpeg jpeg(tjInitDecompress());
+  JpegHeader header;
+  if (!read_jpeg_header(jpeg.handle, bytes, header)) undecodable(file, tjGetErrorStr2(jpeg.handle));
+  const bool cmyk = header.colour_space == TJCS_CMYK || header.colour_space == TJCS_YCCK;
+  cv::Mat pixels(header.height, header.width, cmyk ? CV_8UC4 : CV_8UC3, cv::Scalar::all(0));
+  const int result = tjDecompress2(jpeg.handle, as_bytes(bytes), bytes.size(), pixels.data, header.width, 0, header.height,
+                                   cmyk ? TJPF_CMYK : TJPF_RGB, TJFLAG_ACCURATEDCT);
+  if (result != 0 && tjGetErrorCode(jpeg.handle) != TJERR_WARNING) undecodable(file, tjGetErrorStr2(jpeg.handle));
+  if (damaged != nullptr) *damaged = result != 0;
+  return oriented(cmyk ? cmyk_to_rgb(pixels) : pixels, exif_orientation(bytes));
+}
+
+struct PngReader {
+  std::string_view rest;
+  std::string message;
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+  cv::Mat pixels;
+  std::vector<png_bytep> rows;
+
+  explicit PngReader(std::string_view bytes) : rest(bytes) {
+    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, fail, [](png_structp, png_const_charp) {});
+    if (png != nullptr) info = png_create_info_struct(png);
+    if (info == nullptr) throw Error("libpng cannot be initialised: out of memory");
+  }
+  PngReader(const PngReader&) = delete;
+  PngReader& operator=(const PngReader&) = delete;
+  ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
+
+  static void fail(png_structp png, png_const_charp message) {
+    static_cast<PngReader*>(png_get_error_ptr(png))->message = message;
+    std::longjmp(*png_set_longjmp_fn(png, std::longjmp, sizeof(jmp_buf)), 1);
+  }
+  static void read(png_structp png, png_bytep out, png_size_t size) {
+    auto* reader = static_cast<PngReader*>(png_get_io_ptr(png));
+    if (size > reader->rest.size()) png_error(png, "the file ends early");
+    std::memcpy(out, reader->rest.data(), size);
+    reader->rest.remove_prefix(size);
+  }
+
+  // Nothing with a destructor may live in this function: errors leave it by longjmp.
+  bool decode() {
+    if (setjmp(*png_set_longjmp_fn(png, std::longjmp, sizeof(jmp_buf)))) return false;
+    png_set_read_fn(png, this, read);
+    png_read_info(png, info);
+    png_set_strip_16(png);
+    png_set_strip_alpha(png);
+    png_set_palette_to_rgb(png);
+    png_set_expand_gray_1_2_4_to_8(png);
+    png_set_gray_to_rgb(png);
+    png_set_interlace_handling(png);
+    png_read_update_info(png, info);
+    allocate();
+    png_read_image(png, rows.data());
+    return true;
+  }
+  void allocate() {
+    pixels.create(static_cast<int>(png_get_image_height(png, info)), static_cast<int>(png_get_image_width(png, info)), CV_8UC3);
+    for (int y = 0; y < pixels.rows; ++y) rows.push_back(pixels.ptr(y));
+  }
+};
+
+cv::Mat decode_png(const std::filesystem::path& file, std::string_view bytes) {
+  PngReader reader(bytes);
+  if (!reader.decode()) undecodable(file, reader.message);
+  return reader.pixels;
+}
+
+// The first 64 KiB (all of a smaller file) and the last bytes.
+struct FileEnds {
+  std::string head, tail;
+};
+
+FileEnds read_ends(const std::filesystem::path& file) {
+  constexpr std::streamoff kHeadBytes = 65536, kTailBytes = 8;
+  std::ifstream in(file, std::ios::binary | std::ios::ate);
+  if (!in) throw InputError(file.string() + ": cannot be opened. Check that the file exists and may be read");
+  const std::streamoff size = in.tellg();
+  FileEnds ends;
+  ends.head.resize(static_cast<std::size_t>(std::min(size, kHeadBytes)));
+  ends.tail.resize(static_cast<std::size_t>(std::min(size, kTailBytes)));
+  in.seekg(0);
+  in.read(ends.head.data(), static_cast<std::streamsize>(ends.head.size()));
+  in.seekg(size - static_cast<std::streamoff>(ends.tail.size()));
+  in.read(ends.tail.data(), static_cast<std::streamsize>(ends.tail.size()));
+  if (!in) throw InputError(file.string() + ": cannot be read. Check the file system");
+  return ends;
+}
+
+ImageHeader jpeg_header(const std::filesystem::path& file, const FileEnds& ends) {
+  const TurboJpeg jpeg(tjInitDecompress());
+  JpegHeader header;
+  std::string whole;
+  std::string_view bytes = ends.head;
+  if (!read_jpeg_header(jpeg.handle, bytes, header)) {
+    whole = read_file(file);  // Large EXIF or ICC blocks come before the size.
+    bytes = whole;
+    if (!read_jpeg_header(jpeg.handle, bytes, header)) undecodable(file, tjGetErrorStr2(jpeg.handle));
+  }
+  ImageHeader out{header.height, header.width, false};
+  if (exif_orientation(bytes) >= 5) std::swap(out.height, out.width);
+  if (!ends.tail.ends_with("\xff\xd9")) decode_jpeg(file, read_file(file), &out.truncated);
+  return out;
+}
+
+ImageHeader png_header(const std::filesystem::path& file, const FileEnds& ends) {
+  const auto u32 = [&](std::size_t at) {
+    std::uint32_t value = 0;
+    for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(ends.head[at + i]);
+    return static_cast<int>(value);
+  };
+  if (ends.head.size() < 33 || ends.head.compare(12, 4, "IHDR") != 0) undecodable(file, "the PNG header is damaged");
+  if (ends.tail != kPngEnd) undecodable(file, "the PNG ends early");
+  return {u32(20), u32(16), false};
+}
+
+}  // namespace
+
+bool decodable_extension(const std::filesystem::path& file) {
+  const std::string extension = lower_extension(file);
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+}
+
+bool image_extension(const std::filesystem::path& file) {
+  static constexpr std::array<std::string_view, 10> kExtensions = {".bmp", ".dng", ".jpeg", ".jpg", ".mpo",
+                                                                   ".png", ".tif", ".tiff", ".webp", ".pfm"};
+  return std::find(kExtensions.begin(), kExtensions.end(), lower_extension(file)) != kExtensions.end();
+}
+
+ImageHeader read_image_header(const std::filesystem::path& file) {
+  const FileEnds ends = read_ends(file);
+  if (is_jpeg(ends.head)) return jpeg_header(file, ends);
+  if (ends.head.starts_with(kPngSignature)) return png_header(file, ends);
+  undecodable(file, "neither a JPEG nor a PNG by its first bytes");
+}
+
+cv::Mat read_image(const std::filesystem::path& file) {
+  const std::string bytes = read_file(file);
+  if (is_jpeg(bytes)) return decode_jpeg(file, bytes, nullptr);
+  if (std::string_view(bytes).starts_with(kPngSignature)) return decode_png(file, bytes);
+  undecodable(file, "neither a JPEG nor a PNG by its first bytes");
+}
+
+void write_jpeg(const std::filesystem::path& file, const cv::Mat& rgb, int quality) {
+  const TurboJpeg jpeg(tjInitCompress());
+  unsigned char* buffer = nullptr;
+  unsigned long size = 0;
+  const int result = tjCompress2(jpeg.handle, rgb.data, rgb.cols, static_cast<int>(rgb.step[0]), rgb.rows, TJPF_RGB, &buffer, &size,
+                                 TJSAMP_420, quality, TJFLAG_ACCURATEDCT);
+  const std::unique_ptr<unsigned char, decltype(&tjFree)> owner(buffer, tjFree);
+  if (result != 0) throw RecordError(file.string() + ": cannot be compressed: " + tjGetErrorStr2(jpeg.handle));
+  std::ofstream out(file, std::ios::binary);
+  out.write(reinterpret_cast<const char*>(buffer), static_cast<std::streamsize>(size));
+  out.close();
+  if (!out) throw RecordError(file.string() + ": cannot be written. Check free space and permissions");
+}
+
+}  // namespace valbench

@@ -1,0 +1,51 @@
+#include "data/letterbox.h"
+
+#include <algorithm>
+#include <cmath>
+#include <opencv2/imgproc.hpp>
+
+namespace valbench {
+
+cv::Mat resize_to_longest(const cv::Mat& image, int imgsz, bool augment) {
+  const double ratio = static_cast<double>(imgsz) / std::max(image.rows, image.cols);
+  if (ratio == 1) return image;
+  cv::Mat out;
+  // A sliver's short side would truncate to 0, which OpenCV refuses.
+  const cv::Size size(std::max(1, static_cast<int>(image.cols * ratio)), std::max(1, static_cast<int>(image.rows * ratio)));
+  cv::resize(image, out, size, 0, 0, augment || ratio > 1 ? cv::INTER_LINEAR : cv::INTER_AREA);
+  return out;
+}
+
+Letterbox plan_letterbox(int height, int width, int new_height, int new_width, const LetterboxOptions& options) {
+  Letterbox box;
+  box.ratio = std::min(static_cast<double>(new_height) / height, static_cast<double>(new_width) / width);
+  if (!options.scaleup) box.ratio = std::min(box.ratio, 1.0);
+  // nearbyint rounds half to even, as Python does.
+  const auto rounded = [](double value) { return static_cast<int>(std::nearbyint(value)); };
+  box.content_w = rounded(width * box.ratio);
+  box.content_h = rounded(height * box.ratio);
+  int spare_w = new_width - box.content_w, spare_h = new_height - box.content_h;
+  if (options.minimal) {
+    spare_w %= options.stride;
+    spare_h %= options.stride;
+  }
+  box.pad_w = spare_w / 2.0;
+  box.pad_h = spare_h / 2.0;
+  box.top = rounded(box.pad_h - 0.1);
+  box.bottom = rounded(box.pad_h + 0.1);
+  box.left = rounded(box.pad_w - 0.1);
+  box.right = rounded(box.pad_w + 0.1);
+  return box;
+}
+
+cv::Mat apply_letterbox(const cv::Mat& image, const Letterbox& box) {
+  cv::Mat content = image;
+  if (image.rows != box.content_h || image.cols != box.content_w) {
+    cv::resize(image, content, cv::Size(box.content_w, box.content_h), 0, 0, cv::INTER_LINEAR);
+  }
+  cv::Mat out;
+  cv::copyMakeBorder(content, out, box.top, box.bottom, box.left, box.right, cv::BORDER_CONSTANT, cv::Scalar::all(kPaddingGrey));
+  return out;
+}
+
+}  // namespace valbench

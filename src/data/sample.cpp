@@ -1,0 +1,140 @@
+#include "data/sample.h"
+
+#include <algorithm>
+#include <opencv2/core.hpp>
+
+#include "data/letterbox.h"
+#include "data/resized_images.h"
+#include "data/sampler.h"
+
+namespace valbench {
+namespace {
+
+const ImageEntry& entry_of(const ResizedImages& images, std::int64_t index) {
+  return images.dataset().images.at(static_cast<std::size_t>(index));
+}
+
+ImageGeometry original_geometry(const ResizedImages& images, std::int64_t index) {
+  ImageGeometry geometry;
+  geometry.image = index;
+  geometry.original_h = entry_of(images, index).height;
+  geometry.original_w = entry_of(images, index).width;
+  return geometry;
+}
+
+LabelledImage letterboxed(const ResizedImages& images, std::int64_t index, int height, int width, ImageGeometry& geometry) {
+  const cv::Mat resized = images.image(index);
+  const Letterbox box = plan_letterbox(resized.rows, resized.cols, height, width, {.scaleup = images.augment()});
+  geometry = original_geometry(images, index);
+  geometry.ratio_h = static_cast<double>(resized.rows) / geometry.original_h;
+  geometry.ratio_w = static_cast<double>(resized.cols) / geometry.original_w;
+  geometry.pad_w = box.pad_w;
+  geometry.pad_h = box.pad_h;
+  return {apply_letterbox(resized, box), to_pixels(entry_of(images, index).labels, box.ratio * resized.cols,
+                                                   box.ratio * resized.rows, box.pad_w, box.pad_h)};
+}
+
+LabelledImage mosaic_item(const ResizedImages& images, const MosaicDraw& draw) {
+  std::array<MosaicTile, 4> tiles;
+  for (std::size_t i = 0; i < tiles.size(); ++i) tiles[i] = {images.image(draw.tiles[i]), &entry_of(images, draw.tiles[i]).labels};
+  const LabelledImage canvas = mosaic_canvas(tiles, images.imgsz(), static_cast<int>(draw.yc), static_cast<int>(draw.xc));
+  return random_perspective(canvas, draw.perspective, -images.imgsz() / 2);
+}
+
+PerspectiveDraw draw_perspective(const Hyperparameters& hyp, SampleRandom& random) {
+  const auto around = [&](double middle, double range) { return random.uniform(middle - range, middle + range); };
+  PerspectiveDraw draw;
+  draw.px = around(0, hyp.perspective);
+  draw.py = around(0, hyp.perspective);
+  draw.angle_deg = around(0, hyp.degrees);
+  draw.scale = around(1, hyp.scale);
+  draw.shear_x_deg = around(0, hyp.shear);
+  draw.shear_y_deg = around(0, hyp.shear);
+  draw.tx = around(0.5, hyp.translate);
+  draw.ty = around(0.5, hyp.translate);
+  draw.projective = hyp.perspective != 0;
+  return draw;
+}
+
+MosaicDraw draw_mosaic(const Hyperparameters& hyp, int imgsz, std::int64_t index, std::int64_t count, SampleRandom& random) {
+  MosaicDraw draw;
+  draw.yc = random.uniform(0.5 * imgsz, 1.5 * imgsz);
+  draw.xc = random.uniform(0.5 * imgsz, 1.5 * imgsz);
+  draw.tiles = {index, random.below(count), random.below(count), random.below(count)};
+  for (std::int64_t i = 3; i > 0; --i) {
+    std::swap(draw.tiles[static_cast<std::size_t>(i)], draw.tiles[static_cast<std::size_t>(random.below(i + 1))]);
+  }
+  draw.perspective = draw_perspective(hyp, random);
+  return draw;
+}
+
+// Beta(32, 32) is the distribution of the middle one of 63 uniform draws.
+double draw_beta_32_32(SampleRandom& random) {
+  std::array<double, 63> draws;
+  for (double& draw : draws) draw = random.uniform();
+  std::nth_element(draws.begin(), draws.begin() + 31, draws.end());
+  return draws[31];
+}
+
+void flip(Sample& sample, bool up_down, bool left_right) {
+  if (!up_down && !left_right) return;
+  cv::Mat out;
+  cv::flip(sample.image, out, up_down && left_right ? -1 : up_down ? 0 : 1);
+  sample.image = out;
+  for (LabelRow& row : sample.labels) {
+    if (up_down) row.y = 1 - row.y;
+    if (left_right) row.x = 1 - row.x;
+  }
+}
+
+}  // namespace
+
+ItemDraw draw_item(const Hyperparameters& hyp, int imgsz, std::int64_t index, std::int64_t count, SampleRandom& random) {
+  ItemDraw draw;
+  draw.mosaic = random.uniform() < hyp.mosaic;
+  if (draw.mosaic) {
+    draw.tiles = draw_mosaic(hyp, imgsz, index, count, random);
+    draw.mixup = random.uniform() < hyp.mixup;
+    if (draw.mixup) {
+      draw.mixup_tiles = draw_mosaic(hyp, imgsz, random.below(count), count, random);
+      draw.mixup_ratio = draw_beta_32_32(random);
+    }
+  } else {
+    draw.perspective = draw_perspective(hyp, random);
+  }
+  draw.hsv = {random.uniform(-1, 1), random.uniform(-1, 1), random.uniform(-1, 1), hyp.hsv_h, hyp.hsv_s, hyp.hsv_v};
+  draw.flip_ud = random.uniform() < hyp.flipud;
+  draw.flip_lr = random.uniform() < hyp.fliplr;
+  return draw;
+}
+
+Sample training_sample(const ResizedImages& images, std::int64_t index, const ItemDraw& draw) {
+  const int side = images.imgsz();
+  Sample sample;
+  LabelledImage item;
+  if (draw.mosaic) {
+    sample.geometry = original_geometry(images, index);
+    item = mosaic_item(images, draw.tiles);
+    if (draw.mixup) item = mixup(item, mosaic_item(images, draw.mixup_tiles), draw.mixup_ratio);
+  } else {
+    item = letterboxed(images, index, side, side, sample.geometry);
+    if (images.augment()) item = random_perspective(item, draw.perspective, 0);
+  }
+  sample.labels = to_normalised(item.boxes, side, side);
+  sample.image = item.image;
+  if (images.augment()) {
+    augment_hsv(sample.image, draw.hsv);
+    flip(sample, draw.flip_ud, draw.flip_lr);
+  }
+  return sample;
+}
+
+Sample validation_sample(const ResizedImages& images, std::int64_t index, int height, int width) {
+  Sample sample;
+  const LabelledImage item = letterboxed(images, index, height, width, sample.geometry);
+  sample.image = item.image;
+  sample.labels = to_normalised(item.boxes, width, height);
+  return sample;
+}
+
+}  // namespace valbench

@@ -1,0 +1,18 @@
+/// \file
+/// A learnable, COCO-like data set of real JPEGs, made from a seed.
+#pragma once
+#include <filesystem>
+
+#include "scenario/run_spec.h"
+
+namespace valbench {
+
+/// Writes folder/{images,labels}/{train,val}/ and folder/data.yaml (last, by rename: its presence means "complete"). Each class is a
+/// shape with its own colours and texture on a varied background. The same spec gives the same labels and pixels everywhere.
+/// Throws InputError when the spec is impossible, RecordError when the folder cannot be written.
+void make_synthetic_dataset(const SyntheticSpec& spec, const std::filesystem::path& folder);
+
+/// Most classes that a SyntheticSpec may ask for.
+inline constexpr int kMostSyntheticClasses = 80;
+
+}  // namespace valbench

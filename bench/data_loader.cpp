@@ -1,4 +1,5 @@
-// Samples per second of the loaders on a synthetic set of 640x480 JPEGs (or on the data.yaml that VALBENCH_BENCH_DATA names).
+// Samples per second of the loaders on a synthetic set of 640x480 JPEGs (or on the data.yaml that VALBENCH_BENCH_DATA
+// names).
 #include <ATen/core/Tensor.h>
 #include <benchmark/benchmark.h>
 #include <stdlib.h>
@@ -69,18 +70,27 @@ void train_mosaic(benchmark::State& state) {
   }
   count_samples(state, *loader);
 }
-BENCHMARK(train_mosaic)->ArgNames({"imgsz", "workers", "cache"})->ArgsProduct({{96, 640}, {1, 2}, {0, 1}})->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(train_mosaic)
+    ->ArgNames({"imgsz", "workers", "cache"})
+    ->ArgsProduct({{96, 640}, {1, 2}, {0, 1}})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 void validation(benchmark::State& state) {
   const auto imgsz = static_cast<int>(state.range(0));
   const auto plans = plan_validation_batches(*dataset(), {}, imgsz, 32, 32, BatchShape::rect);
-  const auto loader = make_validation_loader(dataset(), plans, static_cast<int>(state.range(1)), state.range(2) != 0, false);
+  const auto loader =
+      make_validation_loader(dataset(), plans, static_cast<int>(state.range(1)), state.range(2) != 0, false);
   loader->start(0);
   while (loader->next()) {
   }
   count_samples(state, *loader);
 }
-BENCHMARK(validation)->ArgNames({"imgsz", "workers", "cache"})->ArgsProduct({{96, 640}, {1, 2}, {0, 1}})->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(validation)
+    ->ArgNames({"imgsz", "workers", "cache"})
+    ->ArgsProduct({{96, 640}, {1, 2}, {0, 1}})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 void scan(benchmark::State& state) {
   const std::filesystem::path images = dataset()->images.front().file.parent_path();

@@ -20,7 +20,8 @@ cv::Matx33d perspective_matrix(const PerspectiveDraw& draw, int in_h, int in_w, 
   c(1, 2) = -in_h / 2.0;
   p(2, 0) = draw.px;
   p(2, 1) = draw.py;
-  const double cosine = draw.scale * std::cos(radians(draw.angle_deg)), sine = draw.scale * std::sin(radians(draw.angle_deg));
+  const double cosine = draw.scale * std::cos(radians(draw.angle_deg)),
+               sine = draw.scale * std::sin(radians(draw.angle_deg));
   r(0, 0) = r(1, 1) = cosine;
   r(0, 1) = sine;
   r(1, 0) = -sine;
@@ -44,7 +45,8 @@ cv::Mat warp_image(const cv::Mat& image, const cv::Matx33d& matrix, int out_h, i
   return out;
 }
 
-std::vector<WarpedBox> warp_boxes(const std::vector<PixelBox>& boxes, const cv::Matx33d& matrix, int out_h, int out_w, bool projective) {
+std::vector<WarpedBox> warp_boxes(const std::vector<PixelBox>& boxes, const cv::Matx33d& matrix, int out_h, int out_w,
+                                  bool projective) {
   std::vector<WarpedBox> out;
   out.reserve(boxes.size());
   for (const PixelBox& b : boxes) {
@@ -59,12 +61,14 @@ std::vector<WarpedBox> warp_boxes(const std::vector<PixelBox>& boxes, const cv::
     const auto [left, right] = std::minmax_element(wx, wx + 4);
     const auto [top, bottom] = std::minmax_element(wy, wy + 4);
     const double w = out_w, h = out_h;
-    out.push_back({std::clamp(*left, 0.0, w), std::clamp(*top, 0.0, h), std::clamp(*right, 0.0, w), std::clamp(*bottom, 0.0, h)});
+    out.push_back(
+        {std::clamp(*left, 0.0, w), std::clamp(*top, 0.0, h), std::clamp(*right, 0.0, w), std::clamp(*bottom, 0.0, h)});
   }
   return out;
 }
 
-std::vector<bool> box_candidates(const std::vector<PixelBox>& before, const std::vector<WarpedBox>& after, double scale) {
+std::vector<bool> box_candidates(const std::vector<PixelBox>& before, const std::vector<WarpedBox>& after,
+                                 double scale) {
   constexpr double kSmallestSide = 2, kLargestAspect = 100, kSmallestAreaShare = 0.1, kTiny = 1e-16;
   const auto s = static_cast<float>(scale);
   std::vector<bool> keep(before.size());
@@ -72,7 +76,8 @@ std::vector<bool> box_candidates(const std::vector<PixelBox>& before, const std:
     const double w1 = before[i].x2 * s - before[i].x1 * s, h1 = before[i].y2 * s - before[i].y1 * s;
     const double w2 = after[i].x2 - after[i].x1, h2 = after[i].y2 - after[i].y1;
     const double aspect = std::max(w2 / (h2 + kTiny), h2 / (w2 + kTiny));
-    keep[i] = w2 > kSmallestSide && h2 > kSmallestSide && w2 * h2 / (w1 * h1 + kTiny) > kSmallestAreaShare && aspect < kLargestAspect;
+    keep[i] = w2 > kSmallestSide && h2 > kSmallestSide && w2 * h2 / (w1 * h1 + kTiny) > kSmallestAreaShare &&
+              aspect < kLargestAspect;
   }
   return keep;
 }

@@ -11,11 +11,11 @@ namespace valbench {
 
 /// The draws of random_perspective; the defaults leave an image as it is.
 struct PerspectiveDraw {
-  double px = 0, py = 0;                    ///< Perspective terms.
+  double px = 0, py = 0;  ///< Perspective terms.
   double angle_deg = 0, scale = 1;
   double shear_x_deg = 0, shear_y_deg = 0;
-  double tx = 0.5, ty = 0.5;                ///< Where the centre goes, as a fraction of the output.
-  bool projective = false;                  ///< The range of px, py is not zero: a perspective warp.
+  double tx = 0.5, ty = 0.5;  ///< Where the centre goes, as a fraction of the output.
+  bool projective = false;    ///< The range of px, py is not zero: a perspective warp.
 };
 
 /// M = T S R P C for an input of in_w x in_h and an output of out_w x out_h.
@@ -30,10 +30,12 @@ struct WarpedBox {
 };
 
 /// The boxes under M, clipped to the output.
-std::vector<WarpedBox> warp_boxes(const std::vector<PixelBox>& boxes, const cv::Matx33d& matrix, int out_h, int out_w, bool projective);
+std::vector<WarpedBox> warp_boxes(const std::vector<PixelBox>& boxes, const cv::Matx33d& matrix, int out_h, int out_w,
+                                  bool projective);
 
 /// Which warped boxes stay: over 2 px wide and high, over 10 % of the scaled area, aspect under 100.
-std::vector<bool> box_candidates(const std::vector<PixelBox>& before, const std::vector<WarpedBox>& after, double scale);
+std::vector<bool> box_candidates(const std::vector<PixelBox>& before, const std::vector<WarpedBox>& after,
+                                 double scale);
 
 /// An image with its boxes.
 struct LabelledImage {
@@ -41,7 +43,8 @@ struct LabelledImage {
   std::vector<PixelBox> boxes;
 };
 
-/// random_perspective: `border` < 0 cuts the output by that much on every side. Boxes are filtered also when nothing is warped.
+/// random_perspective: `border` < 0 cuts the output by that much on every side. Boxes are filtered also when nothing is
+/// warped.
 LabelledImage random_perspective(const LabelledImage& in, const PerspectiveDraw& draw, int border);
 
 /// HSV draws, each in [-1, 1), and the gains they are scaled by.

@@ -32,11 +32,11 @@ std::vector<std::int64_t> all_indices(const YoloDataset& dataset) {
 
 }  // namespace
 
-std::vector<BatchPlan> plan_validation_batches(const YoloDataset& dataset, const std::vector<std::int64_t>& subset, int imgsz,
-                                               int batch_size, int stride, BatchShape shape, double pad) {
+std::vector<BatchPlan> plan_validation_batches(const YoloDataset& dataset, const std::vector<std::int64_t>& subset,
+                                               int imgsz, int batch_size, int stride, BatchShape shape, double pad) {
   if (imgsz < 1 || batch_size < 1 || stride < 1) {
-    throw InputError("validation batches: imgsz " + std::to_string(imgsz) + ", batch size " + std::to_string(batch_size) +
-                     ", stride " + std::to_string(stride) + ": all must be 1 or more");
+    throw InputError("validation batches: imgsz " + std::to_string(imgsz) + ", batch size " +
+                     std::to_string(batch_size) + ", stride " + std::to_string(stride) + ": all must be 1 or more");
   }
   std::vector<std::int64_t> order = subset.empty() ? all_indices(dataset) : subset;
   const auto ratio = [&](std::int64_t i) { return aspect_ratio(dataset.images.at(static_cast<std::size_t>(i))); };
@@ -48,9 +48,11 @@ std::vector<BatchPlan> plan_validation_batches(const YoloDataset& dataset, const
     const std::size_t end = std::min(order.size(), begin + static_cast<std::size_t>(batch_size));
     BatchPlan plan;
     plan.index = static_cast<std::int64_t>(plans.size());
-    plan.images.assign(order.begin() + static_cast<std::ptrdiff_t>(begin), order.begin() + static_cast<std::ptrdiff_t>(end));
+    plan.images.assign(order.begin() + static_cast<std::ptrdiff_t>(begin),
+                       order.begin() + static_cast<std::ptrdiff_t>(end));
     plan.imgsz = plan.height = plan.width = imgsz;
-    if (shape == BatchShape::rect) set_rect_shape(plan, ratio(plan.images.front()), ratio(plan.images.back()), imgsz, stride, pad);
+    if (shape == BatchShape::rect)
+      set_rect_shape(plan, ratio(plan.images.front()), ratio(plan.images.back()), imgsz, stride, pad);
     plans.push_back(std::move(plan));
   }
   return plans;

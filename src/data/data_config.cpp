@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 }
 
 std::string text_of(const fs::path& file, const YAML::Node& node, const std::string& key) {
-  if (!node.IsScalar() || node.Scalar().empty()) fail(file, node, key + " must be a text, such as " + key + ": images/" + key);
+  if (!node.IsScalar() || node.Scalar().empty())
+    fail(file, node, key + " must be a text, such as " + key + ": images/" + key);
   return node.Scalar();
 }
 
@@ -41,12 +42,14 @@ fs::path resolve(const fs::path& root, const std::string& entry) {
   return path;
 }
 
-std::vector<fs::path> read_split(const fs::path& file, const fs::path& root, const YAML::Node& map, const std::string& key) {
+std::vector<fs::path> read_split(const fs::path& file, const fs::path& root, const YAML::Node& map,
+                                 const std::string& key) {
   std::vector<fs::path> paths;
   const YAML::Node node = map[key];
   if (!node || node.IsNull()) {
     if (key == "test") return paths;
-    fail(file, map, key + ": missing. Add " + key + ": with a folder of images, a .txt list of images, or a list of those");
+    fail(file, map,
+         key + ": missing. Add " + key + ": with a folder of images, a .txt list of images, or a list of those");
   }
   if (node.IsSequence()) {
     for (const YAML::Node& entry : node) paths.push_back(resolve(root, text_of(file, entry, key)));
@@ -68,14 +71,16 @@ std::vector<std::string> read_names(const fs::path& file, const YAML::Node& map)
     for (const auto& entry : node) {
       int number = -1;
       if (!YAML::convert<int>::decode(entry.first, number) || number < 0) {
-        fail(file, entry.first, "names: \"" + entry.first.as<std::string>("") + "\" is not a class number. Number the classes from 0");
+        fail(file, entry.first,
+             "names: \"" + entry.first.as<std::string>("") + "\" is not a class number. Number the classes from 0");
       }
       numbered[number] = text_of(file, entry.second, "names");
     }
     for (const auto& [number, name] : numbered) {
       if (number != static_cast<int>(names.size())) {
-        fail(file, node, "names: class " + std::to_string(names.size()) + " is missing. Number the classes 0.." +
-                             std::to_string(numbered.size() - 1) + " without gaps");
+        fail(file, node,
+             "names: class " + std::to_string(names.size()) + " is missing. Number the classes 0.." +
+                 std::to_string(numbered.size() - 1) + " without gaps");
       }
       names.push_back(name);
     }

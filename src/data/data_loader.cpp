@@ -47,7 +47,8 @@ void store_sample(Slot& slot, std::size_t i, Sample&& sample) {
   if (sample.image.rows != h || sample.image.cols != w) throw Error("an image does not have the size of its batch");
   const std::size_t plane = static_cast<std::size_t>(h) * static_cast<std::size_t>(w);
   std::uint8_t* base = slot.batch.images.mutable_data_ptr<std::uint8_t>() + 3 * plane * i;
-  cv::Mat planes[3] = {cv::Mat(h, w, CV_8UC1, base), cv::Mat(h, w, CV_8UC1, base + plane), cv::Mat(h, w, CV_8UC1, base + 2 * plane)};
+  cv::Mat planes[3] = {cv::Mat(h, w, CV_8UC1, base), cv::Mat(h, w, CV_8UC1, base + plane),
+                       cv::Mat(h, w, CV_8UC1, base + 2 * plane)};
   cv::split(sample.image, planes);
   slot.labels[i] = std::move(sample.labels);
   slot.batch.geometry[i] = sample.geometry;
@@ -75,7 +76,8 @@ struct LoaderSource {
   bool pinned = false;
 };
 
-// Workers claim single samples in order, so that the first batch is ready as early as possible; batches wait in a bounded window.
+// Workers claim single samples in order, so that the first batch is ready as early as possible; batches wait in a
+// bounded window.
 class PrefetchingLoader : public DataLoader {
  public:
   explicit PrefetchingLoader(LoaderSource source) : source_(std::move(source)) {
@@ -219,7 +221,8 @@ std::vector<BatchPlan> training_batches(std::int64_t count, const TrainLoaderOpt
     const std::size_t end = std::min(order.size(), begin + static_cast<std::size_t>(options.batch_size));
     BatchPlan plan;
     plan.index = static_cast<std::int64_t>(plans.size());
-    plan.images.assign(order.begin() + static_cast<std::ptrdiff_t>(begin), order.begin() + static_cast<std::ptrdiff_t>(end));
+    plan.images.assign(order.begin() + static_cast<std::ptrdiff_t>(begin),
+                       order.begin() + static_cast<std::ptrdiff_t>(end));
     plan.imgsz = plan.height = plan.width = options.imgsz;
     plans.push_back(std::move(plan));
   }
@@ -228,15 +231,18 @@ std::vector<BatchPlan> training_batches(std::int64_t count, const TrainLoaderOpt
 
 }  // namespace
 
-std::unique_ptr<DataLoader> make_train_loader(std::shared_ptr<const YoloDataset> dataset, const TrainLoaderOptions& options) {
+std::unique_ptr<DataLoader> make_train_loader(std::shared_ptr<const YoloDataset> dataset,
+                                              const TrainLoaderOptions& options) {
   if (options.batch_size < 1 || options.world_size < 1 || options.rank < 0 || options.rank >= options.world_size) {
-    throw InputError("train loader: batch size " + std::to_string(options.batch_size) + " of rank " + std::to_string(options.rank) +
-                     " of " + std::to_string(options.world_size) + ": needs a batch of 1 or more and a rank below the world size");
+    throw InputError("train loader: batch size " + std::to_string(options.batch_size) + " of rank " +
+                     std::to_string(options.rank) + " of " + std::to_string(options.world_size) +
+                     ": needs a batch of 1 or more and a rank below the world size");
   }
   single_threaded_opencv();
   const auto count = static_cast<std::int64_t>(dataset->images.size());
   ResizedImagesOptions keep{options.imgsz, options.augment, options.cache_images, 0, {}};
-  // Every rank keeps the whole set (mosaic partners come from all of it), and half of the memory stays free for training.
+  // Every rank keeps the whole set (mosaic partners come from all of it), and half of the memory stays free for
+  // training.
   keep.budget_bytes = available_memory_bytes() / 2 / options.world_size;
   LoaderSource source;
   const auto images = std::make_shared<const ResizedImages>(std::move(dataset), keep);
@@ -256,8 +262,9 @@ std::unique_ptr<DataLoader> make_train_loader(std::shared_ptr<const YoloDataset>
   return std::make_unique<PrefetchingLoader>(std::move(source));
 }
 
-std::unique_ptr<DataLoader> make_validation_loader(std::shared_ptr<const YoloDataset> dataset, std::vector<BatchPlan> batches,
-                                                   int workers, bool cache_images, bool pin_memory) {
+std::unique_ptr<DataLoader> make_validation_loader(std::shared_ptr<const YoloDataset> dataset,
+                                                   std::vector<BatchPlan> batches, int workers, bool cache_images,
+                                                   bool pin_memory) {
   single_threaded_opencv();
   ResizedImagesOptions keep{0, false, cache_images, available_memory_bytes() / 4, {}};
   for (const BatchPlan& plan : batches) {

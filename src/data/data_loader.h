@@ -28,11 +28,13 @@ class DataLoader {
   virtual ~DataLoader() = default;
   /// The next batch of the pass, or nothing at its end.
   virtual std::optional<Batch> next() = 0;
-  /// Starts a pass: epoch number for training (order and augmentation depend on seed, epoch and image alone); ignored by validation.
-  /// Prefetching begins here.
+  /// Starts a pass: epoch number for training (order and augmentation depend on seed, epoch and image alone); ignored
+  /// by validation. Prefetching begins here.
   virtual void start(int epoch) = 0;
   virtual std::size_t batches() const = 0;  ///< Per pass, on this rank.
-  virtual std::vector<std::string> warnings() const { return {}; }  ///< One sentence each: images that the cache cannot hold.
+  virtual std::vector<std::string> warnings() const {
+    return {};
+  }  ///< One sentence each: images that the cache cannot hold.
 };
 
 struct TrainLoaderOptions {
@@ -47,11 +49,14 @@ struct TrainLoaderOptions {
   bool pin_memory = false;
 };
 
-/// Shuffled training batches; mosaic, perspective, HSV and flips by hyp. Samples by YOLOv5's DistributedSampler rule (§5.10).
-std::unique_ptr<DataLoader> make_train_loader(std::shared_ptr<const YoloDataset> dataset, const TrainLoaderOptions& options);
+/// Shuffled training batches; mosaic, perspective, HSV and flips by hyp. Samples by YOLOv5's DistributedSampler rule
+/// (§5.10).
+std::unique_ptr<DataLoader> make_train_loader(std::shared_ptr<const YoloDataset> dataset,
+                                              const TrainLoaderOptions& options);
 
 /// The given batches in the given order (a rank's shard of plan_validation_batches()). No augmentation.
-std::unique_ptr<DataLoader> make_validation_loader(std::shared_ptr<const YoloDataset> dataset, std::vector<BatchPlan> batches,
-                                                   int workers, bool cache_images, bool pin_memory);
+std::unique_ptr<DataLoader> make_validation_loader(std::shared_ptr<const YoloDataset> dataset,
+                                                   std::vector<BatchPlan> batches, int workers, bool cache_images,
+                                                   bool pin_memory);
 
 }  // namespace valbench

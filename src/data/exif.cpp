@@ -13,12 +13,8 @@ struct Bytes {
   bool little = false;
 
   unsigned byte(std::size_t at) const { return at < data.size() ? static_cast<unsigned char>(data[at]) : 0U; }
-  unsigned u16(std::size_t at) const {
-    return little ? byte(at) | byte(at + 1) << 8 : byte(at) << 8 | byte(at + 1);
-  }
-  std::uint32_t u32(std::size_t at) const {
-    return little ? u16(at) | u16(at + 2) << 16 : u16(at) << 16 | u16(at + 2);
-  }
+  unsigned u16(std::size_t at) const { return little ? byte(at) | byte(at + 1) << 8 : byte(at) << 8 | byte(at + 1); }
+  std::uint32_t u32(std::size_t at) const { return little ? u16(at) | u16(at + 2) << 16 : u16(at) << 16 | u16(at + 2); }
 };
 
 int tiff_orientation(std::string_view tiff) {

@@ -80,8 +80,8 @@ cv::Mat decode_jpeg(const std::filesystem::path& file, std::string_view bytes, b
   if (!read_jpeg_header(jpeg.handle, bytes, header)) undecodable(file, tjGetErrorStr2(jpeg.handle));
   const bool cmyk = header.colour_space == TJCS_CMYK || header.colour_space == TJCS_YCCK;
   cv::Mat pixels(header.height, header.width, cmyk ? CV_8UC4 : CV_8UC3, cv::Scalar::all(0));
-  const int result = tjDecompress2(jpeg.handle, as_bytes(bytes), bytes.size(), pixels.data, header.width, 0, header.height,
-                                   cmyk ? TJPF_CMYK : TJPF_RGB, TJFLAG_ACCURATEDCT);
+  const int result = tjDecompress2(jpeg.handle, as_bytes(bytes), bytes.size(), pixels.data, header.width, 0,
+                                   header.height, cmyk ? TJPF_CMYK : TJPF_RGB, TJFLAG_ACCURATEDCT);
   if (result != 0 && tjGetErrorCode(jpeg.handle) != TJERR_WARNING) undecodable(file, tjGetErrorStr2(jpeg.handle));
   if (damaged != nullptr) *damaged = result != 0;
   return oriented(cmyk ? cmyk_to_rgb(pixels) : pixels, exif_orientation(bytes));
@@ -132,7 +132,8 @@ struct PngReader {
     return true;
   }
   void allocate() {
-    pixels.create(static_cast<int>(png_get_image_height(png, info)), static_cast<int>(png_get_image_width(png, info)), CV_8UC3);
+    pixels.create(static_cast<int>(png_get_image_height(png, info)), static_cast<int>(png_get_image_width(png, info)),
+                  CV_8UC3);
     for (int y = 0; y < pixels.rows; ++y) rows.push_back(pixels.ptr(y));
   }
 };
@@ -199,7 +200,7 @@ bool decodable_extension(const std::filesystem::path& file) {
 }
 
 bool image_extension(const std::filesystem::path& file) {
-  static constexpr std::array<std::string_view, 10> kExtensions = {".bmp", ".dng", ".jpeg", ".jpg", ".mpo",
+  static constexpr std::array<std::string_view, 10> kExtensions = {".bmp", ".dng", ".jpeg", ".jpg",  ".mpo",
                                                                    ".png", ".tif", ".tiff", ".webp", ".pfm"};
   return std::find(kExtensions.begin(), kExtensions.end(), lower_extension(file)) != kExtensions.end();
 }
@@ -222,8 +223,8 @@ void write_jpeg(const std::filesystem::path& file, const cv::Mat& rgb, int quali
   const TurboJpeg jpeg(tjInitCompress());
   unsigned char* buffer = nullptr;
   unsigned long size = 0;
-  const int result = tjCompress2(jpeg.handle, rgb.data, rgb.cols, static_cast<int>(rgb.step[0]), rgb.rows, TJPF_RGB, &buffer, &size,
-                                 TJSAMP_420, quality, TJFLAG_ACCURATEDCT);
+  const int result = tjCompress2(jpeg.handle, rgb.data, rgb.cols, static_cast<int>(rgb.step[0]), rgb.rows, TJPF_RGB,
+                                 &buffer, &size, TJSAMP_420, quality, TJFLAG_ACCURATEDCT);
   const std::unique_ptr<unsigned char, decltype(&tjFree)> owner(buffer, tjFree);
   if (result != 0) throw RecordError(file.string() + ": cannot be compressed: " + tjGetErrorStr2(jpeg.handle));
   std::ofstream out(file, std::ios::binary);

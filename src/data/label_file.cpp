@@ -51,11 +51,13 @@ std::string parse_row(const Tokens& row, bool polygons, LabelRow& out) {
     values.push_back(static_cast<float>(value));
   }
   if (!polygons && values.size() != 5) return std::to_string(values.size()) + " columns, 5 expected (class x y w h)";
-  if (polygons && (values.size() < 5 || values.size() % 2 == 0)) return "a polygon needs a class and two or more x y pairs";
+  if (polygons && (values.size() < 5 || values.size() % 2 == 0))
+    return "a polygon needs a class and two or more x y pairs";
   if (values[0] != std::floor(values[0])) return "class " + std::string(row.words[0]) + " is not a whole number";
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (values[i] < 0) return "value " + std::string(row.words[i]) + " is negative";
-    if (i > 0 && values[i] > 1) return "coordinate " + std::string(row.words[i]) + " is above 1 (not normalised to the image?)";
+    if (i > 0 && values[i] > 1)
+      return "coordinate " + std::string(row.words[i]) + " is above 1 (not normalised to the image?)";
   }
   if (!polygons) {
     out = {values[0], values[1], values[2], values[3], values[4]};
@@ -81,7 +83,8 @@ void remove_duplicates(LabelFile& file) {
   std::vector<std::size_t> order(file.rows.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
-  order.erase(std::unique(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return key(a) == key(b); }), order.end());
+  order.erase(std::unique(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return key(a) == key(b); }),
+              order.end());
   file.duplicates = file.rows.size() - order.size();
   if (file.duplicates == 0) return;
   std::vector<LabelRow> rows;

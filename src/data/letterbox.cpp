@@ -11,7 +11,8 @@ cv::Mat resize_to_longest(const cv::Mat& image, int imgsz, bool augment) {
   if (ratio == 1) return image;
   cv::Mat out;
   // A sliver's short side would truncate to 0, which OpenCV refuses.
-  const cv::Size size(std::max(1, static_cast<int>(image.cols * ratio)), std::max(1, static_cast<int>(image.rows * ratio)));
+  const cv::Size size(std::max(1, static_cast<int>(image.cols * ratio)),
+                      std::max(1, static_cast<int>(image.rows * ratio)));
   cv::resize(image, out, size, 0, 0, augment || ratio > 1 ? cv::INTER_LINEAR : cv::INTER_AREA);
   return out;
 }
@@ -44,7 +45,8 @@ cv::Mat apply_letterbox(const cv::Mat& image, const Letterbox& box) {
     cv::resize(image, content, cv::Size(box.content_w, box.content_h), 0, 0, cv::INTER_LINEAR);
   }
   cv::Mat out;
-  cv::copyMakeBorder(content, out, box.top, box.bottom, box.left, box.right, cv::BORDER_CONSTANT, cv::Scalar::all(kPaddingGrey));
+  cv::copyMakeBorder(content, out, box.top, box.bottom, box.left, box.right, cv::BORDER_CONSTANT,
+                     cv::Scalar::all(kPaddingGrey));
   return out;
 }
 

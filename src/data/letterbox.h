@@ -8,8 +8,8 @@ namespace valbench {
 /// Grey of the padding.
 inline constexpr int kPaddingGrey = 114;
 
-/// Resizes so that the longer side is `imgsz` (v7.0: sides truncated to int), enlarging small images too: bilinear when augmenting or
-/// enlarging, area otherwise.
+/// Resizes so that the longer side is `imgsz` (v7.0: sides truncated to int), enlarging small images too: bilinear when
+/// augmenting or enlarging, area otherwise.
 cv::Mat resize_to_longest(const cv::Mat& image, int imgsz, bool augment);
 
 /// How an image of one size is placed in a network input.

@@ -10,8 +10,9 @@ namespace valbench {
 
 /// The draws of one mosaic.
 struct MosaicDraw {
-  double yc = 0, xc = 0;                ///< Where the four tiles meet, pixels; truncated.
-  std::array<std::int64_t, 4> tiles{};  ///< Image indices after the shuffle: top left, top right, bottom left, bottom right.
+  double yc = 0, xc = 0;  ///< Where the four tiles meet, pixels; truncated.
+  std::array<std::int64_t, 4>
+      tiles{};  ///< Image indices after the shuffle: top left, top right, bottom left, bottom right.
   PerspectiveDraw perspective;
 };
 

@@ -48,13 +48,15 @@ ResizedImages::ResizedImages(std::shared_ptr<const YoloDataset> dataset, const R
   if (options_.used.empty()) {
     for (const ImageEntry& image : dataset_->images) needed += resized_bytes(image, options_.imgsz);
   }
-  for (const std::int64_t i : options_.used) needed += resized_bytes(dataset_->images.at(static_cast<std::size_t>(i)), options_.imgsz);
+  for (const std::int64_t i : options_.used)
+    needed += resized_bytes(dataset_->images.at(static_cast<std::size_t>(i)), options_.imgsz);
   if (needed <= options_.budget_bytes) return;
   constexpr double kMib = 1024.0 * 1024.0;
-  warnings_.push_back(fmt::format("the image cache needs {:.0f} MiB and may take {:.0f} MiB: {:.0f} % of the images are kept, the others "
-                                  "are decoded each time. Use a smaller imgsz or fewer ranks, or turn cache_images off",
-                                  static_cast<double>(needed) / kMib, static_cast<double>(options_.budget_bytes) / kMib,
-                                  100.0 * static_cast<double>(options_.budget_bytes) / static_cast<double>(needed)));
+  warnings_.push_back(fmt::format(
+      "the image cache needs {:.0f} MiB and may take {:.0f} MiB: {:.0f} % of the images are kept, the others "
+      "are decoded each time. Use a smaller imgsz or fewer ranks, or turn cache_images off",
+      static_cast<double>(needed) / kMib, static_cast<double>(options_.budget_bytes) / kMib,
+      100.0 * static_cast<double>(options_.budget_bytes) / static_cast<double>(needed)));
 }
 
 cv::Mat ResizedImages::image(std::int64_t index) const {

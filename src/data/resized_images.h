@@ -18,10 +18,10 @@ std::int64_t available_memory_bytes();
 /// What to decode, at which size, and how much of it to keep.
 struct ResizedImagesOptions {
   int imgsz = 640;
-  bool augment = true;              ///< Bilinear also when shrinking.
-  bool keep = true;                 ///< Keep images after first use.
-  std::int64_t budget_bytes = 0;    ///< At most this much is kept.
-  std::vector<std::int64_t> used;   ///< Images that will be asked for; empty = all.
+  bool augment = true;             ///< Bilinear also when shrinking.
+  bool keep = true;                ///< Keep images after first use.
+  std::int64_t budget_bytes = 0;   ///< At most this much is kept.
+  std::vector<std::int64_t> used;  ///< Images that will be asked for; empty = all.
 };
 
 /// Gives resized images by index. Thread-safe. The pixels may be shared: never write into them.

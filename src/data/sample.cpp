@@ -22,7 +22,8 @@ ImageGeometry original_geometry(const ResizedImages& images, std::int64_t index)
   return geometry;
 }
 
-LabelledImage letterboxed(const ResizedImages& images, std::int64_t index, int height, int width, ImageGeometry& geometry) {
+LabelledImage letterboxed(const ResizedImages& images, std::int64_t index, int height, int width,
+                          ImageGeometry& geometry) {
   const cv::Mat resized = images.image(index);
   const Letterbox box = plan_letterbox(resized.rows, resized.cols, height, width, {.scaleup = images.augment()});
   geometry = original_geometry(images, index);
@@ -36,8 +37,10 @@ LabelledImage letterboxed(const ResizedImages& images, std::int64_t index, int h
 
 LabelledImage mosaic_item(const ResizedImages& images, const MosaicDraw& draw) {
   std::array<MosaicTile, 4> tiles;
-  for (std::size_t i = 0; i < tiles.size(); ++i) tiles[i] = {images.image(draw.tiles[i]), &entry_of(images, draw.tiles[i]).labels};
-  const LabelledImage canvas = mosaic_canvas(tiles, images.imgsz(), static_cast<int>(draw.yc), static_cast<int>(draw.xc));
+  for (std::size_t i = 0; i < tiles.size(); ++i)
+    tiles[i] = {images.image(draw.tiles[i]), &entry_of(images, draw.tiles[i]).labels};
+  const LabelledImage canvas =
+      mosaic_canvas(tiles, images.imgsz(), static_cast<int>(draw.yc), static_cast<int>(draw.xc));
   return random_perspective(canvas, draw.perspective, -images.imgsz() / 2);
 }
 
@@ -56,7 +59,8 @@ PerspectiveDraw draw_perspective(const Hyperparameters& hyp, SampleRandom& rando
   return draw;
 }
 
-MosaicDraw draw_mosaic(const Hyperparameters& hyp, int imgsz, std::int64_t index, std::int64_t count, SampleRandom& random) {
+MosaicDraw draw_mosaic(const Hyperparameters& hyp, int imgsz, std::int64_t index, std::int64_t count,
+                       SampleRandom& random) {
   MosaicDraw draw;
   draw.yc = random.uniform(0.5 * imgsz, 1.5 * imgsz);
   draw.xc = random.uniform(0.5 * imgsz, 1.5 * imgsz);
@@ -89,7 +93,8 @@ void flip(Sample& sample, bool up_down, bool left_right) {
 
 }  // namespace
 
-ItemDraw draw_item(const Hyperparameters& hyp, int imgsz, std::int64_t index, std::int64_t count, SampleRandom& random) {
+ItemDraw draw_item(const Hyperparameters& hyp, int imgsz, std::int64_t index, std::int64_t count,
+                   SampleRandom& random) {
   ItemDraw draw;
   draw.mosaic = random.uniform() < hyp.mosaic;
   if (draw.mosaic) {

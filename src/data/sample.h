@@ -25,7 +25,7 @@ struct Sample {
 struct ItemDraw {
   bool mosaic = false;
   MosaicDraw tiles;
-  bool mixup = false;           ///< Only with a mosaic.
+  bool mixup = false;  ///< Only with a mosaic.
   MosaicDraw mixup_tiles;
   double mixup_ratio = 0.5;
   PerspectiveDraw perspective;  ///< Without a mosaic.
@@ -36,7 +36,8 @@ struct ItemDraw {
 /// Draws the decisions for image `index` of `count` by the hyperparameters' ranges and probabilities.
 ItemDraw draw_item(const Hyperparameters& hyp, int imgsz, std::int64_t index, std::int64_t count, SampleRandom& random);
 
-/// A training item: mosaic, or letterboxed to a square and warped; then HSV and flips. Without images.augment() it is only letterboxed.
+/// A training item: mosaic, or letterboxed to a square and warped; then HSV and flips. Without images.augment() it is
+/// only letterboxed.
 Sample training_sample(const ResizedImages& images, std::int64_t index, const ItemDraw& draw);
 
 /// A validation item, letterboxed to `height` x `width` (never enlarged after load_image).

@@ -26,7 +26,8 @@ std::int64_t unbiased_below(std::int64_t count, Draw&& draw) {
 }  // namespace
 
 SampleRandom::SampleRandom(std::uint64_t seed, std::uint64_t epoch, std::uint64_t item)
-    : state_(mixed(mixed(mixed(seed + 0x9e3779b97f4a7c15ULL) + epoch + 0x9e3779b97f4a7c15ULL) + item + 0x9e3779b97f4a7c15ULL)) {}
+    : state_(mixed(mixed(mixed(seed + 0x9e3779b97f4a7c15ULL) + epoch + 0x9e3779b97f4a7c15ULL) + item +
+                   0x9e3779b97f4a7c15ULL)) {}
 
 std::uint64_t SampleRandom::next() { return mixed(state_ += 0x9e3779b97f4a7c15ULL); }
 

@@ -23,7 +23,8 @@ void check(const SyntheticSpec& spec) {
   constexpr int kSmallest = 32, kLargest = 8192;
   const auto refuse = [](const std::string& what) { throw InputError("synthetic data set: " + what); };
   if (spec.train_images < 1 || spec.val_images < 1) {
-    refuse(fmt::format("train_images = {}, val_images = {}: both must be 1 or more", spec.train_images, spec.val_images));
+    refuse(
+        fmt::format("train_images = {}, val_images = {}: both must be 1 or more", spec.train_images, spec.val_images));
   }
   if (spec.classes < 1 || spec.classes > kMostSyntheticClasses) {
     refuse(fmt::format("classes = {}: must be 1..{}", spec.classes, kMostSyntheticClasses));
@@ -103,9 +104,10 @@ void claim_folder(const fs::path& folder) {
 }
 
 std::string data_yaml(const SyntheticSpec& spec) {
-  std::string text = fmt::format("# Synthetic data set: {} + {} images of up to {}x{}, {} classes, seed {}\n"
-                                 "path: .\ntrain: images/train\nval: images/val\nnames:\n",
-                                 spec.train_images, spec.val_images, spec.width, spec.height, spec.classes, spec.seed);
+  std::string text = fmt::format(
+      "# Synthetic data set: {} + {} images of up to {}x{}, {} classes, seed {}\n"
+      "path: .\ntrain: images/train\nval: images/val\nnames:\n",
+      spec.train_images, spec.val_images, spec.width, spec.height, spec.classes, spec.seed);
   for (int c = 0; c < spec.classes; ++c) text += fmt::format("  {}: {}\n", c, synthetic_class_name(c));
   return text;
 }

@@ -25,21 +25,30 @@ Colour from_hsv(double hue, double saturation, double value) {
 }
 
 constexpr int kShapes = 8;
-constexpr std::array<const char*, kShapes> kShapeNames = {"disc", "square", "triangle", "ring", "cross", "diamond", "bars", "crescent"};
+constexpr std::array<const char*, kShapes> kShapeNames = {"disc",  "square",  "triangle", "ring",
+                                                          "cross", "diamond", "bars",     "crescent"};
 
 // Whether a point of the unit square [-1, 1]² belongs to a shape; every shape touches all four sides or nearly so.
 bool inside_shape(int shape, double x, double y) {
   const double r2 = x * x + y * y, ax = std::abs(x), ay = std::abs(y);
   if (ax > 1 || ay > 1) return false;
   switch (shape) {
-    case 0: return r2 <= 1;
-    case 1: return true;
-    case 2: return ax <= (y + 1) / 2;
-    case 3: return r2 <= 1 && r2 >= 0.3;
-    case 4: return ax <= 0.34 || ay <= 0.34;
-    case 5: return ax + ay <= 1;
-    case 6: return ay >= 0.45 || ay <= 0.15;
-    default: return r2 <= 1 && (x - 0.55) * (x - 0.55) + y * y > 0.5;
+    case 0:
+      return r2 <= 1;
+    case 1:
+      return true;
+    case 2:
+      return ax <= (y + 1) / 2;
+    case 3:
+      return r2 <= 1 && r2 >= 0.3;
+    case 4:
+      return ax <= 0.34 || ay <= 0.34;
+    case 5:
+      return ax + ay <= 1;
+    case 6:
+      return ay >= 0.45 || ay <= 0.15;
+    default:
+      return r2 <= 1 && (x - 0.55) * (x - 0.55) + y * y > 0.5;
   }
 }
 
@@ -47,18 +56,22 @@ bool inside_shape(int shape, double x, double y) {
 double texture(int cls, double x, double y) {
   const auto band = [](double t) { return std::fmod(std::floor((t + 1) * 2.5), 2.0) == 0 ? 1.0 : 0.62; };
   switch ((cls / 2) % 4) {
-    case 0: return 1;
-    case 1: return band(y);
-    case 2: return band(x);
-    default: return band(x) == band(y) ? 1.0 : 0.62;
+    case 0:
+      return 1;
+    case 1:
+      return band(y);
+    case 2:
+      return band(x);
+    default:
+      return band(x) == band(y) ? 1.0 : 0.62;
   }
 }
 
 struct Object {
-  int cls = 0;                      // < 0: a grey distractor without label
+  int cls = 0;  // < 0: a grey distractor without label
   int shape = 0;
-  double cx = 0, cy = 0;            // centre, pixels
-  double half_w = 0, half_h = 0;    // before rotation
+  double cx = 0, cy = 0;          // centre, pixels
+  double half_w = 0, half_h = 0;  // before rotation
   double cosine = 1, sine = 0;
   Colour colour{};
 
@@ -72,7 +85,9 @@ struct Extent {
 };
 
 double overlap_area(const Extent& a, const Extent& b) {
-  return Extent{std::max(a.left, b.left), std::max(a.top, b.top), std::min(a.right, b.right), std::min(a.bottom, b.bottom)}.area();
+  return Extent{std::max(a.left, b.left), std::max(a.top, b.top), std::min(a.right, b.right),
+                std::min(a.bottom, b.bottom)}
+      .area();
 }
 
 // Smooth, nearly grey patches of several brightnesses with pixel noise.
@@ -96,8 +111,11 @@ cv::Mat make_background(int h, int w, SampleRandom& random) {
       const int i = static_cast<int>(gx);
       const double fx = gx - i, grain = random.uniform(-noise, noise);
       const auto mix = [&](double Colour::*c) {
-        const auto at = [&](int dy, int dx) { return grid[static_cast<std::size_t>(j + dy)][static_cast<std::size_t>(i + dx)].*c; };
-        const double value = (at(0, 0) * (1 - fx) + at(0, 1) * fx) * (1 - fy) + (at(1, 0) * (1 - fx) + at(1, 1) * fx) * fy;
+        const auto at = [&](int dy, int dx) {
+          return grid[static_cast<std::size_t>(j + dy)][static_cast<std::size_t>(i + dx)].*c;
+        };
+        const double value =
+            (at(0, 0) * (1 - fx) + at(0, 1) * fx) * (1 - fy) + (at(1, 0) * (1 - fx) + at(1, 1) * fx) * fy;
         return static_cast<unsigned char>(std::clamp(value + grain, 0.0, 255.0));
       };
       image.at<cv::Vec3b>(y, x) = {mix(&Colour::r), mix(&Colour::g), mix(&Colour::b)};
@@ -108,7 +126,8 @@ cv::Mat make_background(int h, int w, SampleRandom& random) {
 
 Extent window_of(const Object& o, const cv::Mat& image) {
   const auto low = [](double v) { return std::max(0, static_cast<int>(std::floor(v)) - 1); };
-  return {low(o.cx - o.extent_x()), low(o.cy - o.extent_y()), std::min(image.cols, static_cast<int>(o.cx + o.extent_x()) + 2),
+  return {low(o.cx - o.extent_x()), low(o.cy - o.extent_y()),
+          std::min(image.cols, static_cast<int>(o.cx + o.extent_x()) + 2),
           std::min(image.rows, static_cast<int>(o.cy + o.extent_y()) + 2)};
 }
 
@@ -141,20 +160,23 @@ Extent render(const Object& o, cv::Mat& image, bool paint) {
       double shade = 1;
       const double share = coverage(o, x, y, shade);
       if (share >= 0.5) {
-        covered = {std::min(covered.left, x), std::min(covered.top, y), std::max(covered.right, x + 1), std::max(covered.bottom, y + 1)};
+        covered = {std::min(covered.left, x), std::min(covered.top, y), std::max(covered.right, x + 1),
+                   std::max(covered.bottom, y + 1)};
       }
       if (!paint || share == 0) continue;
       auto& pixel = image.at<cv::Vec3b>(y, x);
       const std::array<double, 3> colour = {o.colour.r, o.colour.g, o.colour.b};
       for (int c = 0; c < 3; ++c) {
-        pixel[c] = static_cast<unsigned char>(pixel[c] * (1 - share) + colour[static_cast<std::size_t>(c)] * shade * share);
+        pixel[c] =
+            static_cast<unsigned char>(pixel[c] * (1 - share) + colour[static_cast<std::size_t>(c)] * shade * share);
       }
     }
   }
   return covered;
 }
 
-// COCO's mix: about two fifths small, one third medium, one quarter large; small ones stay large enough for small networks.
+// COCO's mix: about two fifths small, one third medium, one quarter large; small ones stay large enough for small
+// networks.
 double draw_size(double short_side, SampleRandom& random) {
   const double smallest = std::max(9.0, 0.03 * short_side), medium = std::max(15.0, 0.08 * short_side);
   const double large = std::max(1.6 * medium, 0.22 * short_side), largest = std::max(1.2 * large, 0.6 * short_side);
@@ -176,7 +198,8 @@ Object draw_object(const SyntheticSpec& spec, const cv::Mat& image, bool distrac
   o.cx = random.uniform(o.extent_x(), std::max(o.extent_x(), image.cols - o.extent_x()));
   o.cy = random.uniform(o.extent_y(), std::max(o.extent_y(), image.rows - o.extent_y()));
   const double hue = (o.cls + random.uniform(-0.2, 0.2)) / spec.classes;
-  o.colour = distractor ? from_hsv(0, 0, random.uniform(0.1, 0.9)) : from_hsv(hue, random.uniform(0.6, 0.95), random.uniform(0.6, 0.98));
+  o.colour = distractor ? from_hsv(0, 0, random.uniform(0.1, 0.9))
+                        : from_hsv(hue, random.uniform(0.6, 0.95), random.uniform(0.6, 0.98));
   return o;
 }
 
@@ -213,7 +236,8 @@ SyntheticScene make_scene(const SyntheticSpec& spec, SampleRandom& random) {
   constexpr double kMostHidden = 0.15;
   const cv::Size size = draw_image_size(spec, random);
   SyntheticScene scene{make_background(size.height, size.width, random), {}};
-  for (std::int64_t i = random.below(3); i > 0; --i) render(draw_object(spec, scene.image, true, random), scene.image, true);
+  for (std::int64_t i = random.below(3); i > 0; --i)
+    render(draw_object(spec, scene.image, true, random), scene.image, true);
   std::vector<Extent> taken;
   const int count = draw_count(spec.objects_per_image, random);
   for (int i = 0; i < count; ++i) {
@@ -221,14 +245,15 @@ SyntheticScene make_scene(const SyntheticSpec& spec, SampleRandom& random) {
       const Object object = draw_object(spec, scene.image, false, random);
       const Extent box = render(object, scene.image, false);
       const bool fits = box.area() > 0 && std::all_of(taken.begin(), taken.end(), [&](const Extent& other) {
-        return overlap_area(box, other) <= kMostHidden * std::min(box.area(), other.area());
-      });
+                          return overlap_area(box, other) <= kMostHidden * std::min(box.area(), other.area());
+                        });
       if (!fits) continue;
       render(object, scene.image, true);
       taken.push_back(box);
       const double w = size.width, h = size.height;
       scene.labels.push_back({static_cast<float>(object.cls), static_cast<float>((box.left + box.right) / 2.0 / w),
-                              static_cast<float>((box.top + box.bottom) / 2.0 / h), static_cast<float>((box.right - box.left) / w),
+                              static_cast<float>((box.top + box.bottom) / 2.0 / h),
+                              static_cast<float>((box.right - box.left) / w),
                               static_cast<float>((box.bottom - box.top) / h)});
       break;
     }

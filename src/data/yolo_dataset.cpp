@@ -15,9 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const char* split_name(Split split) {
-  return split == Split::train ? "train" : split == Split::val ? "val" : "test";
-}
+const char* split_name(Split split) { return split == Split::train ? "train" : split == Split::val ? "val" : "test"; }
 
 void list_folder(const fs::path& folder, std::vector<fs::path>& files) {
   constexpr auto kOptions = fs::directory_options::follow_directory_symlink;
@@ -36,7 +34,9 @@ void list_text_file(const fs::path& list, std::vector<fs::path>& files) {
 
 // A list may name an image more than once: it then takes part more than once, as in YOLOv5.
 std::vector<fs::path> list_images(const DataConfig& config, Split split) {
-  const std::vector<fs::path>& sources = split == Split::train ? config.train : split == Split::val ? config.val : config.test;
+  const std::vector<fs::path>& sources = split == Split::train ? config.train
+                                         : split == Split::val ? config.val
+                                                               : config.test;
   const std::string where = config.file.string() + ": " + split_name(split) + ": ";
   if (sources.empty()) throw InputError(where + "not given. Add it with a folder of images or a .txt list of images");
   std::vector<fs::path> files;
@@ -76,8 +76,8 @@ Scanned scan_image(const fs::path& file, int classes) {
     LabelFile labels = read_label_file(label_path(file));
     out.label_file = labels.found;
     if (std::min(header.height, header.width) < kSmallestSide) {
-      out.warning = file.string() + ": left out: " + std::to_string(header.width) + "x" + std::to_string(header.height) +
-                    " is under 10 pixels on a side";
+      out.warning = file.string() + ": left out: " + std::to_string(header.width) + "x" +
+                    std::to_string(header.height) + " is under 10 pixels on a side";
       return out;
     }
     if (!labels.error.empty()) {
@@ -87,14 +87,15 @@ Scanned scan_image(const fs::path& file, int classes) {
     for (std::size_t i = 0; i < labels.rows.size(); ++i) {
       if (labels.rows[i].cls < static_cast<float>(classes)) continue;
       out.class_error = label_path(file).string() + ":" + std::to_string(labels.lines[i]) + ": class " +
-                        std::to_string(static_cast<long long>(labels.rows[i].cls)) + " is out of range: data.yaml names " +
-                        std::to_string(classes) + " classes (0.." + std::to_string(classes - 1) + "). Fix the label or add the name";
+                        std::to_string(static_cast<long long>(labels.rows[i].cls)) +
+                        " is out of range: data.yaml names " + std::to_string(classes) + " classes (0.." +
+                        std::to_string(classes - 1) + "). Fix the label or add the name";
       return out;
     }
     if (header.truncated) out.warning = file.string() + ": truncated JPEG, decoded as far as it goes";
     if (labels.duplicates > 0) {
-      out.warning += (out.warning.empty() ? "" : "; ") + label_path(file).string() + ": " + std::to_string(labels.duplicates) +
-                     " duplicate rows removed";
+      out.warning += (out.warning.empty() ? "" : "; ") + label_path(file).string() + ": " +
+                     std::to_string(labels.duplicates) + " duplicate rows removed";
     }
     out.entry = ImageEntry{file, header.height, header.width, std::move(labels.rows)};
   } catch (const Error& error) {
@@ -148,8 +149,9 @@ YoloDataset load_yolo_dataset(const DataConfig& config, Split split, int threads
                      (dataset.warnings.empty() ? std::string("unknown") : dataset.warnings.front()));
   }
   if (dataset.labels == 0 && split == Split::train) {
-    throw InputError(where + (any_label_file ? "all label files are empty" : "no label files found") + "; the first would be " +
-                     label_path(files.front()).string() + ". Training needs at least one label");
+    throw InputError(where + (any_label_file ? "all label files are empty" : "no label files found") +
+                     "; the first would be " + label_path(files.front()).string() +
+                     ". Training needs at least one label");
   }
   if (dataset.labels == 0) dataset.warnings.push_back(where + "no labels: all metrics will be 0");
   return dataset;

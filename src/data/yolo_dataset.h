@@ -37,15 +37,15 @@ class YoloDataset {
   std::vector<ImageEntry> images;  ///< Lexicographic by path.
   int classes = 0;
   std::vector<std::string> names;
-  std::int64_t labels = 0;         ///< Over all images.
-  std::int64_t backgrounds = 0;    ///< Images without labels (missing or empty file).
+  std::int64_t labels = 0;            ///< Over all images.
+  std::int64_t backgrounds = 0;       ///< Images without labels (missing or empty file).
   std::vector<std::string> warnings;  ///< One sentence each: images left out, truncated JPEGs, duplicate rows.
 };
 
 enum class Split { train, val, test };
-/// Scans a split with several threads. Throws InputError: no images, no labels at all in a training split, class out of range
-/// (any split, since metrics index by class; file and line named). A label file with an invalid row leaves its image out, an undecodable image is left out: both
-/// are counted in warnings.
+/// Scans a split with several threads. Throws InputError: no images, no labels at all in a training split, class out of
+/// range (any split, since metrics index by class; file and line named). A label file with an invalid row leaves its
+/// image out, an undecodable image is left out: both are counted in warnings.
 YoloDataset load_yolo_dataset(const DataConfig& config, Split split, int threads);
 
 }  // namespace valbench

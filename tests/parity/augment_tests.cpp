@@ -1,4 +1,5 @@
-// Augmentations against augment*.json: every random decision is taken from the file (golden page data_training_validation.md).
+// Augmentations against augment*.json: every random decision is taken from the file (golden page
+// data_training_validation.md).
 #include "data/augment.h"
 #include "data/letterbox.h"
 #include "data/mosaic.h"
@@ -38,7 +39,8 @@ cv::Mat source_image(const std::string& source, const ResizedImages& images) {
   return apply_letterbox(resized, plan_letterbox(resized.rows, resized.cols, a, a, {}));
 }
 
-void compare_warp(const LabelledImage& in, const PerspectiveDraw& draw, int border, const json& g, Deviations& deviations) {
+void compare_warp(const LabelledImage& in, const PerspectiveDraw& draw, int border, const json& g,
+                  Deviations& deviations) {
   const int out_h = in.image.rows + 2 * border, out_w = in.image.cols + 2 * border;
   const cv::Matx33d matrix = perspective_matrix(draw, in.image.rows, in.image.cols, out_h, out_w);
   for (int r = 0; r < 3; ++r) {
@@ -46,7 +48,8 @@ void compare_warp(const LabelledImage& in, const PerspectiveDraw& draw, int bord
       if (g["matrix"].is_null()) {
         deviations.add("matrix", matrix(r, c), r == c ? 1 : 0, 0, 0);
       } else {
-        deviations.add("matrix", matrix(r, c), g["matrix"][static_cast<std::size_t>(r)][static_cast<std::size_t>(c)], 1e-9, 1e-9);
+        deviations.add("matrix", matrix(r, c), g["matrix"][static_cast<std::size_t>(r)][static_cast<std::size_t>(c)],
+                       1e-9, 1e-9);
       }
     }
   }
@@ -69,7 +72,8 @@ MosaicDraw mosaic_draw_of(const json& decisions, std::size_t which, bool project
   const std::size_t at = 10 * which;
   MosaicDraw draw{.yc = u[at], .xc = u[at + 1]};
   draw.tiles = decisions["shuffle"][which].get<std::array<std::int64_t, 4>>();
-  draw.perspective = {u[at + 2], u[at + 3], u[at + 4], u[at + 5], u[at + 6], u[at + 7], u[at + 8], u[at + 9], projective};
+  draw.perspective = {u[at + 2], u[at + 3], u[at + 4], u[at + 5], u[at + 6],
+                      u[at + 7], u[at + 8], u[at + 9], projective};
   return draw;
 }
 
@@ -77,7 +81,9 @@ ItemDraw item_draw_of(const json& g) {
   const json &hyp = g["hyp"], &d = g["decisions_in_draw_order"];
   const bool projective = hyp["perspective"] != 0.0;
   std::size_t at = 0;
-  const auto happens = [&](const char* probability) { return d["random"][at++].get<double>() < hyp[probability].get<double>(); };
+  const auto happens = [&](const char* probability) {
+    return d["random"][at++].get<double>() < hyp[probability].get<double>();
+  };
   ItemDraw draw;
   draw.mosaic = happens("mosaic");
   if (draw.mosaic) {
@@ -101,7 +107,8 @@ ItemDraw item_draw_of(const json& g) {
 }
 
 ResizedImages images_of(const json& golden, int imgsz) {
-  return {dataset_of(golden["dataset"], golden["file_list"].get<std::vector<std::string>>()), {.imgsz = imgsz, .augment = true, .keep = false}};
+  return {dataset_of(golden["dataset"], golden["file_list"].get<std::vector<std::string>>()),
+          {.imgsz = imgsz, .augment = true, .keep = false}};
 }
 
 void compare_mosaic(const json& golden, const json& g, Deviations& deviations) {
@@ -130,7 +137,8 @@ TEST_CASE("random perspective equals YOLOv5's: matrix, pixels, boxes and filter"
     Deviations deviations;
     for (const json& g : golden["random_perspective"]) {
       const int size = std::max(g["input"]["shape_hw"][0].get<int>(), g["input"]["shape_hw"][1].get<int>());
-      const LabelledImage in{source_image(g["source"], images_of(golden, size)), boxes_of(g["labels_in_cls_x1_y1_x2_y2"])};
+      const LabelledImage in{source_image(g["source"], images_of(golden, size)),
+                             boxes_of(g["labels_in_cls_x1_y1_x2_y2"])};
       compare_image(in.image, g["input"], "input", deviations);
       compare_warp(in, perspective_of(g), g["border_hw"][0], g, deviations);
     }
@@ -157,7 +165,8 @@ TEST_CASE("mixup equals YOLOv5's") {
       const ResizedImages images = images_of(golden, g["imgsz"]);
       std::array<LabelledImage, 2> in;
       for (std::size_t i = 0; i < 2; ++i) {
-        in[i].image = source_image("file_list[" + g["images"][i].dump() + "] letterboxed to " + g["imgsz"].dump(), images);
+        in[i].image =
+            source_image("file_list[" + g["images"][i].dump() + "] letterboxed to " + g["imgsz"].dump(), images);
         in[i].boxes.resize(images.dataset().images[g["images"][i]].labels.size());
         compare_image(in[i].image, g["inputs"][i], "input", deviations);
       }
@@ -202,7 +211,8 @@ TEST_CASE("flips and whole items equal YOLOv5's") {
       for (const json& g : golden[kind]) {
         const Sample sample = training_sample(images_of(golden, g["imgsz"]), g["index"], item_draw_of(g));
         compare_image(sample.image, g["image"], kind, deviations);
-        compare_rows(sample.labels, g["labels_final_cls_x_y_w_h_normalised"], std::string(kind) + " labels", deviations);
+        compare_rows(sample.labels, g["labels_final_cls_x_y_w_h_normalised"], std::string(kind) + " labels",
+                     deviations);
       }
     }
     deviations.print_and_check(file.filename());
@@ -216,7 +226,8 @@ TEST_CASE("letterbox fractions and content windows equal YOLOv5's") {
     Deviations deviations;
     for (const json& g : golden["letterbox_fractions"]) {
       const json shape = g["new_shape"].is_array() ? g["new_shape"] : json{g["new_shape"], g["new_shape"]};
-      const Letterbox box = plan_letterbox(g["hw"][0], g["hw"][1], shape[0], shape[1], {.minimal = g["auto"], .scaleup = g["scaleup"]});
+      const Letterbox box =
+          plan_letterbox(g["hw"][0], g["hw"][1], shape[0], shape[1], {.minimal = g["auto"], .scaleup = g["scaleup"]});
       deviations.add("ratio", as_printed(box.ratio), g["ratio"][0], 1e-12, 0);
       deviations.add("pad", box.pad_w, g["pad_dw_dh"][0], 1e-12, 0);
       deviations.add("pad", box.pad_h, g["pad_dw_dh"][1], 1e-12, 0);

@@ -1,4 +1,5 @@
-// Decoding, resizing, letterbox, labels and rect batches against dataset*.json (golden page data_training_validation.md).
+// Decoding, resizing, letterbox, labels and rect batches against dataset*.json (golden page
+// data_training_validation.md).
 #include <algorithm>
 
 #include "data/batch_plan.h"
@@ -50,21 +51,25 @@ void compare_item(const ResizedImages& images, const json& golden, bool training
   if (training && golden_pixels.size() != pixels.size()) pixels = random_perspective({resized, pixels}, {}, 0).boxes;
   compare_boxes(pixels, golden_pixels, "labels", deviations);
   const json& shape = golden["letterbox"]["new_shape_hw"];
-  const Sample sample = training ? training_sample(images, 0, ItemDraw{}) : validation_sample(images, 0, shape[0], shape[1]);
+  const Sample sample =
+      training ? training_sample(images, 0, ItemDraw{}) : validation_sample(images, 0, shape[0], shape[1]);
   compare_rows(sample.labels, golden["labels_final_cls_x_y_w_h_normalised"], "final labels", deviations);
   compare_image(sample.image, golden["letterbox"], "item", deviations);
   if (!golden.contains("shapes_for_rescaling")) return;
   const json& shapes = golden["shapes_for_rescaling"];
   const ImageGeometry& g = sample.geometry;
-  const std::array<double, 6> ours = {double(g.original_h), double(g.original_w), g.ratio_h, g.ratio_w, g.pad_w, g.pad_h};
+  const std::array<double, 6> ours = {
+      double(g.original_h), double(g.original_w), g.ratio_h, g.ratio_w, g.pad_w, g.pad_h};
   const std::array<double, 6> theirs = {shapes[0][0],    shapes[0][1],    shapes[1][0][0],
                                         shapes[1][0][1], shapes[1][1][0], shapes[1][1][1]};
-  for (std::size_t i = 0; i < 6; ++i) deviations.add("shapes for rescaling", as_printed(ours[i]), theirs[i], kExactly, 0);
+  for (std::size_t i = 0; i < 6; ++i)
+    deviations.add("shapes for rescaling", as_printed(ours[i]), theirs[i], kExactly, 0);
 }
 
 // Equal aspect ratios may come in any order in YOLOv5; distinct ones may not.
 void compare_rect(const YoloDataset& dataset, const json& golden, bool ordered, Deviations& deviations) {
-  const auto plans = plan_validation_batches(dataset, {}, golden["imgsz"], golden["batch_size"], 32, BatchShape::rect, golden["pad"]);
+  const auto plans =
+      plan_validation_batches(dataset, {}, golden["imgsz"], golden["batch_size"], 32, BatchShape::rect, golden["pad"]);
   REQUIRE(plans.size() == golden["batch_shapes_hw"].size());
   std::size_t at = 0;
   for (std::size_t b = 0; b < plans.size(); ++b) {

@@ -51,7 +51,8 @@ inline double as_printed(double value) {
 }
 
 /// Holds an image against a record {shape_hw, sum_rgb, sumsq_rgb, crc32_rgb_hwc, pixels_y_x_r_g_b}: everything exact.
-inline void compare_image(const cv::Mat& image, const nlohmann::json& golden, const std::string& name, Deviations& deviations) {
+inline void compare_image(const cv::Mat& image, const nlohmann::json& golden, const std::string& name,
+                          Deviations& deviations) {
   REQUIRE(image.rows == golden["shape_hw"][0].get<int>());
   REQUIRE(image.cols == golden["shape_hw"][1].get<int>());
   std::array<double, 3> sums{}, squares{};
@@ -75,7 +76,8 @@ inline void compare_image(const cv::Mat& image, const nlohmann::json& golden, co
 }
 
 /// Label boxes against rows [class, x1, y1, x2, y2].
-inline void compare_boxes(const std::vector<PixelBox>& boxes, const nlohmann::json& golden, const std::string& name, Deviations& deviations) {
+inline void compare_boxes(const std::vector<PixelBox>& boxes, const nlohmann::json& golden, const std::string& name,
+                          Deviations& deviations) {
   REQUIRE(boxes.size() == golden.size());
   for (std::size_t i = 0; i < boxes.size(); ++i) {
     const PixelBox& b = boxes[i];
@@ -86,7 +88,8 @@ inline void compare_boxes(const std::vector<PixelBox>& boxes, const nlohmann::js
 }
 
 /// Final labels against rows [class, x, y, w, h].
-inline void compare_rows(const std::vector<LabelRow>& rows, const nlohmann::json& golden, const std::string& name, Deviations& deviations) {
+inline void compare_rows(const std::vector<LabelRow>& rows, const nlohmann::json& golden, const std::string& name,
+                         Deviations& deviations) {
   REQUIRE(rows.size() == golden.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const LabelRow& r = rows[i];
@@ -96,11 +99,13 @@ inline void compare_rows(const std::vector<LabelRow>& rows, const nlohmann::json
   }
 }
 
-/// The files of a golden list, in its order, with their labels. The data set lies at ../data/<dataset> beside the golden folder.
+/// The files of a golden list, in its order, with their labels. The data set lies at ../data/<dataset> beside the
+/// golden folder.
 inline std::shared_ptr<YoloDataset> dataset_of(const std::string& dataset, const std::vector<std::string>& files) {
   auto out = std::make_shared<YoloDataset>();
   for (const std::string& file : files) {
-    const std::filesystem::path path = std::filesystem::weakly_canonical(golden_folder() / ".." / "data" / dataset / file);
+    const std::filesystem::path path =
+        std::filesystem::weakly_canonical(golden_folder() / ".." / "data" / dataset / file);
     const ImageHeader header = read_image_header(path);
     out->images.push_back({path, header.height, header.width, read_label_file(label_path(path)).rows});
   }

@@ -10,8 +10,8 @@
 #include "tests/support/scratch_folder.h"
 
 using namespace valbench;
-using valbench::test::ScratchFolder;
 using Catch::Matchers::Contains;
+using valbench::test::ScratchFolder;
 
 namespace {
 
@@ -24,7 +24,8 @@ struct Fixture {
     spec.train_images = 22;
     spec.val_images = 1;
     make_synthetic_dataset(spec, folder.path() / "set");
-    dataset = std::make_shared<YoloDataset>(load_yolo_dataset(read_data_config(folder.path() / "set" / "data.yaml"), Split::train, 2));
+    dataset = std::make_shared<YoloDataset>(
+        load_yolo_dataset(read_data_config(folder.path() / "set" / "data.yaml"), Split::train, 2));
   }
 };
 
@@ -46,7 +47,8 @@ std::vector<Batch> drain(DataLoader& loader, int epoch) {
 
 bool equal(const std::vector<Batch>& a, const std::vector<Batch>& b) {
   bool same = a.size() == b.size();
-  for (std::size_t i = 0; same && i < a.size(); ++i) same = at::equal(a[i].images, b[i].images) && at::equal(a[i].targets, b[i].targets);
+  for (std::size_t i = 0; same && i < a.size(); ++i)
+    same = at::equal(a[i].images, b[i].images) && at::equal(a[i].targets, b[i].targets);
   return same;
 }
 

@@ -9,8 +9,8 @@
 #include "tests/support/scratch_folder.h"
 
 using namespace valbench;
-using valbench::test::ScratchFolder;
 using Catch::Matchers::Contains;
+using valbench::test::ScratchFolder;
 namespace fs = std::filesystem;
 
 namespace {

@@ -13,8 +13,8 @@
 #include "tests/support/scratch_folder.h"
 
 using namespace valbench;
-using valbench::test::ScratchFolder;
 using Catch::Matchers::Contains;
+using valbench::test::ScratchFolder;
 namespace fs = std::filesystem;
 
 namespace {
@@ -23,7 +23,8 @@ cv::Mat gradient(int h, int w) {
   cv::Mat image(h, w, CV_8UC3);
   for (int y = 0; y < h; ++y) {
     for (int x = 0; x < w; ++x) {
-      image.at<cv::Vec3b>(y, x) = {static_cast<unsigned char>(x * 255 / w), static_cast<unsigned char>(y * 255 / h), 90};
+      image.at<cv::Vec3b>(y, x) = {static_cast<unsigned char>(x * 255 / w), static_cast<unsigned char>(y * 255 / h),
+                                   90};
     }
   }
   return image;
@@ -40,7 +41,9 @@ struct Fixture {
     write_jpeg(file, gradient(h, w), 90);
     return file;
   }
-  void label(const std::string& stem, const std::string& rows) const { folder.write("labels/train/" + stem + ".txt", rows); }
+  void label(const std::string& stem, const std::string& rows) const {
+    folder.write("labels/train/" + stem + ".txt", rows);
+  }
   YoloDataset load(Split split = Split::train) const { return load_yolo_dataset(read_data_config(yaml), split, 2); }
 };
 
@@ -67,8 +70,8 @@ TEST_CASE("a split is scanned in path order with sizes, labels and backgrounds")
 }
 
 TEST_CASE("an invalid label row leaves its image out with a warning that names file and line") {
-  const std::string bad = GENERATE("0 0.5 0.5 0.2", "0 0.5 0.5 0.2 1.2", "0 -0.1 0.5 0.2 0.2", "0 0.5 x 0.2 0.2", "0 nan 0.5 0.2 0.2",
-                                   "0.5 0.5 0.5 0.2 0.2", "0 0.5 0.5 0.2 0.2 0.1");
+  const std::string bad = GENERATE("0 0.5 0.5 0.2", "0 0.5 0.5 0.2 1.2", "0 -0.1 0.5 0.2 0.2", "0 0.5 x 0.2 0.2",
+                                   "0 nan 0.5 0.2 0.2", "0.5 0.5 0.5 0.2 0.2", "0 0.5 0.5 0.2 0.2 0.1");
   CAPTURE(bad);
   const Fixture set;
   set.jpeg("images/train/good.jpg");
@@ -147,7 +150,8 @@ TEST_CASE("PNGs are read in every colour type, and a truncated one is left out")
   header.width = 24;
   header.height = 20;
   header.format = PNG_FORMAT_RGB;
-  const fs::path colour = set.folder.path() / "images/train/colour.png", grey = set.folder.path() / "images/train/grey.png";
+  const fs::path colour = set.folder.path() / "images/train/colour.png",
+                 grey = set.folder.path() / "images/train/grey.png";
   REQUIRE(png_image_write_to_file(&header, colour.c_str(), 0, rgb.data, 0, nullptr) != 0);
   header.format = PNG_FORMAT_GRAY;
   cv::Mat plane;
@@ -169,7 +173,9 @@ TEST_CASE("a JPEG is turned as its EXIF orientation says") {
   const Fixture set;
   const fs::path file = set.jpeg("images/train/a.jpg", 48, 64);
   const cv::Mat upright = read_image(file);
-  const char exif[] = "\xff\xe1\x00\x22" "Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+  const char exif[] =
+      "\xff\xe1\x00\x22"
+      "Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
   std::string bytes = read_file(file);
   bytes.insert(2, std::string(exif, sizeof exif - 1));
   set.folder.write("images/train/a.jpg", bytes);
@@ -246,7 +252,8 @@ TEST_CASE("a wrong data.yaml is refused with line, key and fix") {
 TEST_CASE("paths of data.yaml are relative to its path key, and that to the file") {
   const ScratchFolder folder;
   folder.write("set/train/images/a.jpg", "");
-  const DataConfig config = read_data_config(folder.write("yaml/data.yaml", "path: ../set\ntrain: ../train/images\nval: /abs/val\nnames: [x]\n"));
+  const DataConfig config = read_data_config(
+      folder.write("yaml/data.yaml", "path: ../set\ntrain: ../train/images\nval: /abs/val\nnames: [x]\n"));
   // "../train" as some exporters write it: taken without the "../" where only that exists.
   CHECK(config.train.at(0) == (folder.path() / "set/train/images"));
   CHECK(config.val.at(0) == "/abs/val");

@@ -1,6 +1,6 @@
-// Matching and mAP of a validation set of COCO's size: 5,000 images, 500,000 detections, 80 classes. Target: both together
-// under 0.5 s on 2 cores. The set is seeded and shaped like real results: Zipf classes, about 7.3 boxes an image, detections
-// that are jittered boxes, duplicates, wrong classes and background.
+// Matching and mAP of a validation set of COCO's size: 5,000 images, 500,000 detections, 80 classes. Target: both
+// together under 0.5 s on 2 cores. The set is seeded and shaped like real results: Zipf classes, about 7.3 boxes an
+// image, detections that are jittered boxes, duplicates, wrong classes and background.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -50,9 +50,11 @@ SyntheticSet make_set() {
       const float y = background ? uniform() * 400 : label.y1 + normal(random) * noise * h;
       const float score = std::exp(-6 * noise - (background ? 3.f : 0.f) + .6f * std::log(1 - uniform()));
       detections.push_back({x, y, x + w * std::exp(normal(random) * noise), y + h * std::exp(normal(random) * noise),
-                            std::clamp(score, .001f, .999f), uniform() < .15f ? static_cast<float>(any_class(random)) : label.cls});
+                            std::clamp(score, .001f, .999f),
+                            uniform() < .15f ? static_cast<float>(any_class(random)) : label.cls});
     }
-    std::stable_sort(detections.begin(), detections.end(), [](const auto& a, const auto& b) { return a.score > b.score; });
+    std::stable_sort(detections.begin(), detections.end(),
+                     [](const auto& a, const auto& b) { return a.score > b.score; });
   }
   for (std::size_t i = 0; i < kImages; ++i) {
     set.images.push_back({static_cast<std::int64_t>(i), set.detections[i], set.labels[i]});

@@ -40,15 +40,16 @@ class EventWriter {
   }
 
   /// An `X` event. \param args the members of its `args`, or nothing.
-  void slice(std::string_view category, std::string_view name_text, std::int64_t process, std::int64_t track, Interval time,
-             std::string_view args) {
-    add(R"({{"ph": "X", "cat": "{}", "name": {}, "pid": {}, "tid": {}, "ts": {}, "dur": {}, "args": {{{}}}}})", category,
-        name_text, process, track, microseconds(time.begin_ns), microseconds(time.length_ns()), args);
+  void slice(std::string_view category, std::string_view name_text, std::int64_t process, std::int64_t track,
+             Interval time, std::string_view args) {
+    add(R"({{"ph": "X", "cat": "{}", "name": {}, "pid": {}, "tid": {}, "ts": {}, "dur": {}, "args": {{{}}}}})",
+        category, name_text, process, track, microseconds(time.begin_ns), microseconds(time.length_ns()), args);
   }
 
   /// A metadata event about a process or one of its tracks.
   void name(std::string_view what, std::int64_t process, std::int64_t track, std::string_view text) {
-    add(R"({{"ph": "M", "name": "{}", "pid": {}, "tid": {}, "ts": 0, "args": {{"name": {}}}}})", what, process, track, json_text(text));
+    add(R"({{"ph": "M", "name": "{}", "pid": {}, "tid": {}, "ts": 0, "args": {{"name": {}}}}})", what, process, track,
+        json_text(text));
   }
 
   static std::string microseconds(std::int64_t ns) { return fmt::format("{}.{:03}", ns / 1000, ns % 1000); }
@@ -69,20 +70,25 @@ void write_spans(EventWriter& out, const ChromeTrace& trace) {
     const std::string args = fmt::format(R"("epoch": {}, "number": {})", span.epoch, span.number);
     out.slice("user_annotation", json_text(phase_name(span.phase)), trace.process, trace.thread, time, args);
     if (!trace.profiler_steps || span.phase != Phase::train_step) continue;
-    out.slice("user_annotation", fmt::format("\"ProfilerStep#{}\"", span.number), trace.process, trace.thread, time, args);
+    out.slice("user_annotation", fmt::format("\"ProfilerStep#{}\"", span.number), trace.process, trace.thread, time,
+              args);
     if (last_step == nullptr || span.end_ns > last_step->end_ns) last_step = &span;
   }
   if (last_step == nullptr) return;
   const Interval sentinel{last_step->end_ns, last_step->end_ns + 1000};
-  out.slice("user_annotation", fmt::format("\"ProfilerStep#{}\"", last_step->number + 1), trace.process, trace.thread, sentinel, "");
+  out.slice("user_annotation", fmt::format("\"ProfilerStep#{}\"", last_step->number + 1), trace.process, trace.thread,
+            sentinel, "");
 }
 
 std::string_view category_of(ActivityKind kind) {
   switch (kind) {
     case ActivityKind::kernel:
-    case ActivityKind::comm_kernel: return "kernel";
-    case ActivityKind::memcpy: return "gpu_memcpy";
-    case ActivityKind::memset: return "gpu_memset";
+    case ActivityKind::comm_kernel:
+      return "kernel";
+    case ActivityKind::memcpy:
+      return "gpu_memcpy";
+    case ActivityKind::memset:
+      return "gpu_memset";
   }
   return "kernel";
 }
@@ -103,11 +109,13 @@ std::string args_of(const Activity& activity) {
 std::vector<Activity> by_track(const GpuTrace& gpu, std::int64_t& clamped) {
   std::vector<Activity> sorted = gpu.activities;
   std::sort(sorted.begin(), sorted.end(), [](const Activity& a, const Activity& b) {
-    return std::tie(a.device, a.stream, a.begin_ns, a.correlation) < std::tie(b.device, b.stream, b.begin_ns, b.correlation);
+    return std::tie(a.device, a.stream, a.begin_ns, a.correlation) <
+           std::tie(b.device, b.stream, b.begin_ns, b.correlation);
   });
   for (std::size_t i = 0; i + 1 < sorted.size(); ++i) {
     const Activity& next = sorted[i + 1];
-    if (sorted[i].device != next.device || sorted[i].stream != next.stream || sorted[i].end_ns <= next.begin_ns) continue;
+    if (sorted[i].device != next.device || sorted[i].stream != next.stream || sorted[i].end_ns <= next.begin_ns)
+      continue;
     sorted[i].end_ns = next.begin_ns;
     ++clamped;
   }
@@ -122,8 +130,8 @@ std::int64_t write_gpu(EventWriter& out, const ChromeTrace& trace) {
   for (const ApiCall& call : trace.gpu->launches) {
     out.slice(call.driver ? "cuda_driver" : "cuda_runtime", names.at(call.name), trace.process, call.thread,
               {call.begin_ns, call.end_ns}, fmt::format(R"("correlation": {})", call.correlation));
-    out.add(R"({{"ph": "s", "cat": "ac2g", "name": "ac2g", "id": {}, "pid": {}, "tid": {}, "ts": {}}})", call.correlation,
-            trace.process, call.thread, EventWriter::microseconds(call.begin_ns));
+    out.add(R"({{"ph": "s", "cat": "ac2g", "name": "ac2g", "id": {}, "pid": {}, "tid": {}, "ts": {}}})",
+            call.correlation, trace.process, call.thread, EventWriter::microseconds(call.begin_ns));
   }
   std::int64_t device = -1, stream = -1;
   for (const Activity& activity : by_track(*trace.gpu, clamped)) {
@@ -163,8 +171,8 @@ std::int64_t write_chrome_trace(const std::filesystem::path& file, const ChromeT
 {}
 ]}}
 )",
-                                     devices_of(trace), json_text(trace.backend), trace.rank, trace.world_size, epoch_offset_ns(),
-                                     json_text(file.filename().string()), clamped, events.text()));
+                                     devices_of(trace), json_text(trace.backend), trace.rank, trace.world_size,
+                                     epoch_offset_ns(), json_text(file.filename().string()), clamped, events.text()));
   return clamped;
 }
 

@@ -16,30 +16,54 @@ struct Look {
 
 constexpr Look look_of(Phase phase) {
   switch (phase) {
-    case Phase::train_epoch: return {Category::compute, 0xff1f77b4};
-    case Phase::train_step: return {Category::compute, 0xff4c9ed9};
-    case Phase::train_data: return {Category::data, 0xffbcbd22};
-    case Phase::train_h2d: return {Category::data, 0xffdbdb8d};
-    case Phase::train_forward: return {Category::compute, 0xff2ca02c};
-    case Phase::train_loss: return {Category::compute, 0xff98df8a};
-    case Phase::train_backward: return {Category::compute, 0xff17becf};
-    case Phase::train_sync: return {Category::comm, 0xff9467bd};
-    case Phase::train_optimizer: return {Category::compute, 0xff8c564b};
-    case Phase::train_ema: return {Category::compute, 0xffc49c94};
-    case Phase::val_epoch: return {Category::compute, 0xffff7f0e};
-    case Phase::val_batch: return {Category::compute, 0xffffbb78};
-    case Phase::val_data: return {Category::data, 0xffc7c730};
-    case Phase::val_h2d: return {Category::data, 0xffe3e3a0};
-    case Phase::val_forward: return {Category::compute, 0xffe377c2};
-    case Phase::val_loss: return {Category::compute, 0xfff7b6d2};
-    case Phase::val_nms: return {Category::compute, 0xffd62728};
-    case Phase::val_match: return {Category::compute, 0xffff9896};
-    case Phase::val_gather: return {Category::comm, 0xffaa7fd0};
-    case Phase::val_metrics: return {Category::compute, 0xffe7969c};
-    case Phase::val_broadcast: return {Category::comm, 0xffc5b0d5};
-    case Phase::checkpoint_save: return {Category::io, 0xff7f7f7f};
-    case Phase::sync_wait: return {Category::sync, 0xffff0000};
-    case Phase::verify: return {Category::compute, 0xffc7c7c7};
+    case Phase::train_epoch:
+      return {Category::compute, 0xff1f77b4};
+    case Phase::train_step:
+      return {Category::compute, 0xff4c9ed9};
+    case Phase::train_data:
+      return {Category::data, 0xffbcbd22};
+    case Phase::train_h2d:
+      return {Category::data, 0xffdbdb8d};
+    case Phase::train_forward:
+      return {Category::compute, 0xff2ca02c};
+    case Phase::train_loss:
+      return {Category::compute, 0xff98df8a};
+    case Phase::train_backward:
+      return {Category::compute, 0xff17becf};
+    case Phase::train_sync:
+      return {Category::comm, 0xff9467bd};
+    case Phase::train_optimizer:
+      return {Category::compute, 0xff8c564b};
+    case Phase::train_ema:
+      return {Category::compute, 0xffc49c94};
+    case Phase::val_epoch:
+      return {Category::compute, 0xffff7f0e};
+    case Phase::val_batch:
+      return {Category::compute, 0xffffbb78};
+    case Phase::val_data:
+      return {Category::data, 0xffc7c730};
+    case Phase::val_h2d:
+      return {Category::data, 0xffe3e3a0};
+    case Phase::val_forward:
+      return {Category::compute, 0xffe377c2};
+    case Phase::val_loss:
+      return {Category::compute, 0xfff7b6d2};
+    case Phase::val_nms:
+      return {Category::compute, 0xffd62728};
+    case Phase::val_match:
+      return {Category::compute, 0xffff9896};
+    case Phase::val_gather:
+      return {Category::comm, 0xffaa7fd0};
+    case Phase::val_metrics:
+      return {Category::compute, 0xffe7969c};
+    case Phase::val_broadcast:
+      return {Category::comm, 0xffc5b0d5};
+    case Phase::checkpoint_save:
+      return {Category::io, 0xff7f7f7f};
+    case Phase::sync_wait:
+      return {Category::sync, 0xffff0000};
+    case Phase::verify:
+      return {Category::compute, 0xffc7c7c7};
   }
   return {Category::compute, 0xffffffff};
 }

@@ -11,9 +11,10 @@ struct nvtxStringRegistration_st;
 
 namespace valbench {
 
-/// Opens a range in the domain `valbench` for every span: registered dotted name, payload = the span's number, a fixed colour
-/// and category (data, compute, comm, sync, io). Without a tool a range costs a few nanoseconds. Epochs are start/end ranges,
-/// which other threads' work belongs to as well; all others are push/pop ranges of the recording thread.
+/// Opens a range in the domain `valbench` for every span: registered dotted name, payload = the span's number, a fixed
+/// colour and category (data, compute, comm, sync, io). Without a tool a range costs a few nanoseconds. Epochs are
+/// start/end ranges, which other threads' work belongs to as well; all others are push/pop ranges of the recording
+/// thread.
 class NvtxRanges : public SpanListener {
  public:
   NvtxRanges();

@@ -76,7 +76,8 @@ class LoadedCuptiApi : public CuptiApi {
   std::string driver_problem() override {
     if (driver_.init == nullptr && !driver_.load()) return "no NVIDIA driver (libcuda.so.1 cannot be loaded)";
     // A toolkit's stub library answers 34.
-    if (const int code = driver_.init(0); code != 0) return "no usable NVIDIA driver (cuInit returned " + std::to_string(code) + ")";
+    if (const int code = driver_.init(0); code != 0)
+      return "no usable NVIDIA driver (cuInit returned " + std::to_string(code) + ")";
     int devices = 0;
     const int code = driver_.device_count(&devices);
     if (code != 0) return "no usable NVIDIA driver (cuDeviceGetCount returned " + std::to_string(code) + ")";
@@ -98,8 +99,12 @@ class LoadedCuptiApi : public CuptiApi {
   }
   CUptiResult enable(CUpti_ActivityKind kind) override { return cupti_.enable(kind); }
   CUptiResult disable(CUpti_ActivityKind kind) override { return cupti_.disable(kind); }
-  CUptiResult filter_runtime_api(CUpti_CallbackId id, bool on) override { return cupti_.enable_runtime_api(id, on ? 1 : 0); }
-  CUptiResult filter_driver_api(CUpti_CallbackId id, bool on) override { return cupti_.enable_driver_api(id, on ? 1 : 0); }
+  CUptiResult filter_runtime_api(CUpti_CallbackId id, bool on) override {
+    return cupti_.enable_runtime_api(id, on ? 1 : 0);
+  }
+  CUptiResult filter_driver_api(CUpti_CallbackId id, bool on) override {
+    return cupti_.enable_driver_api(id, on ? 1 : 0);
+  }
   CUptiResult flush_all(std::uint32_t flags) override { return cupti_.flush_all(flags); }
   CUptiResult next_record(std::uint8_t* buffer, std::size_t valid_bytes, CUpti_Activity** record) override {
     return cupti_.next_record(buffer, valid_bytes, record);

@@ -38,8 +38,8 @@ class CuptiApi {
   virtual std::string result_text(CUptiResult result) = 0;
 };
 
-/// The library that LibTorch has loaded, else libcupti.so.13 or libcupti.so by the loader's search. Null when there is none
-/// or a function is missing; `reason` then says which.
+/// The library that LibTorch has loaded, else libcupti.so.13 or libcupti.so by the loader's search. Null when there is
+/// none or a function is missing; `reason` then says which.
 std::unique_ptr<CuptiApi> load_cupti_api(std::string& reason);
 
 }  // namespace valbench

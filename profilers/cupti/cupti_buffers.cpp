@@ -44,10 +44,14 @@ std::uint8_t* CuptiBuffers::acquire() noexcept {
 
 void CuptiBuffers::complete(std::uint8_t* data, std::size_t valid_bytes) noexcept {
   if (data == nullptr) return;
-  {
+  try {
     const std::lock_guard lock(mutex_);
     // A buffer that comes after the window has nobody to read it.
     (open_ && valid_bytes > 0) ? filled_.push_back({data, valid_bytes}) : free_.push_back(data);
+  } catch (...) {
+    // Out of memory for the list itself: the records are gone, the run is not.
+    std::free(data);
+    return;
   }
   changed_.notify_all();
 }
@@ -65,7 +69,8 @@ CuptiBuffers::Filled CuptiBuffers::take() {
 void CuptiBuffers::give_back(std::uint8_t* data) noexcept {
   {
     const std::lock_guard lock(mutex_);
-    free_.push_back(data);
+    // Beyond the reserved room it is let go: nothing here may allocate.
+    free_.size() < free_.capacity() ? free_.push_back(data) : std::free(data);
     --in_parser_;
   }
   changed_.notify_all();

@@ -9,8 +9,8 @@
 
 namespace valbench {
 
-/// One per process and never destroyed: CUPTI calls back without a user pointer, from its own thread, possibly while statics
-/// are being destroyed.
+/// One per process and never destroyed: CUPTI calls back without a user pointer, from its own thread, possibly while
+/// statics are being destroyed.
 class CuptiBuffers {
  public:
   static constexpr std::size_t kBufferBytes = std::size_t{4} << 20;

@@ -20,15 +20,20 @@ constexpr std::size_t kPooledBuffers = 24;
 constexpr double kMostUnattributed = .02;  // profiling.md §3.5
 
 // CONCURRENT_KERNEL, because KERNEL makes kernels run one after another.
-constexpr std::array kKinds = {CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL, CUPTI_ACTIVITY_KIND_MEMCPY, CUPTI_ACTIVITY_KIND_MEMCPY2,
-                               CUPTI_ACTIVITY_KIND_MEMSET,            CUPTI_ACTIVITY_KIND_RUNTIME, CUPTI_ACTIVITY_KIND_DRIVER};
+constexpr std::array kKinds = {CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL, CUPTI_ACTIVITY_KIND_MEMCPY,
+                               CUPTI_ACTIVITY_KIND_MEMCPY2,           CUPTI_ACTIVITY_KIND_MEMSET,
+                               CUPTI_ACTIVITY_KIND_RUNTIME,           CUPTI_ACTIVITY_KIND_DRIVER};
 
 // Calls that LibTorch makes by the thousand and that launch nothing.
 constexpr std::array<CUpti_CallbackId, 10> kChattyRuntimeCalls = {
-    CUPTI_RUNTIME_TRACE_CBID_cudaGetDevice_v3020,          CUPTI_RUNTIME_TRACE_CBID_cudaSetDevice_v3020,
-    CUPTI_RUNTIME_TRACE_CBID_cudaGetLastError_v3020,       CUPTI_RUNTIME_TRACE_CBID_cudaPeekAtLastError_v3020,
-    CUPTI_RUNTIME_TRACE_CBID_cudaEventQuery_v3020,         CUPTI_RUNTIME_TRACE_CBID_cudaStreamIsCapturing_v10000,
-    CUPTI_RUNTIME_TRACE_CBID_cudaDeviceGetAttribute_v5000, CUPTI_RUNTIME_TRACE_CBID_cudaFuncGetAttributes_v3020,
+    CUPTI_RUNTIME_TRACE_CBID_cudaGetDevice_v3020,
+    CUPTI_RUNTIME_TRACE_CBID_cudaSetDevice_v3020,
+    CUPTI_RUNTIME_TRACE_CBID_cudaGetLastError_v3020,
+    CUPTI_RUNTIME_TRACE_CBID_cudaPeekAtLastError_v3020,
+    CUPTI_RUNTIME_TRACE_CBID_cudaEventQuery_v3020,
+    CUPTI_RUNTIME_TRACE_CBID_cudaStreamIsCapturing_v10000,
+    CUPTI_RUNTIME_TRACE_CBID_cudaDeviceGetAttribute_v5000,
+    CUPTI_RUNTIME_TRACE_CBID_cudaFuncGetAttributes_v3020,
     CUPTI_RUNTIME_TRACE_CBID_cudaPointerGetAttributes_v4000,
     CUPTI_RUNTIME_TRACE_CBID_cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags_v7000};
 constexpr std::array<CUpti_CallbackId, 6> kChattyDriverCalls = {
@@ -99,6 +104,7 @@ class CuptiProfiler : public Profiler {
  private:
   std::string open();
   void close();
+  void parse_buffers();
   void fetch_records();
   bool kernels_missing();
   void judge();
@@ -114,6 +120,7 @@ class CuptiProfiler : public Profiler {
   std::optional<CUpti_SubscriberHandle> subscriber_;
   std::vector<CUpti_ActivityKind> enabled_;
   std::thread parser_;
+  std::int64_t unparsed_buffers_ = 0;  // read once the parser has ended
   GpuTrace trace_;
 };
 
@@ -146,21 +153,29 @@ std::string CuptiProfiler::open() {
     return refused("cuptiActivityRegisterCallbacks", result);
   }
   CuptiBuffers::instance().open();
-  parser_ = std::thread([this] {
-    for (auto filled = CuptiBuffers::instance().take(); filled.data != nullptr; filled = CuptiBuffers::instance().take()) {
-      records_->parse(filled.data, filled.valid_bytes);
-      CuptiBuffers::instance().give_back(filled.data);
-    }
-  });
+  parser_ = std::thread([this] { parse_buffers(); });
   for (const CUpti_ActivityKind kind : kKinds) {
     const CUptiResult result = api_->enable(kind);
-    if (result != CUPTI_SUCCESS) return "activity kind " + std::to_string(kind) + ": " + refused("cuptiActivityEnable", result);
+    if (result != CUPTI_SUCCESS)
+      return "activity kind " + std::to_string(kind) + ": " + refused("cuptiActivityEnable", result);
     enabled_.push_back(kind);
   }
   // Only fewer records; a refusal costs nothing but room.
   for (const CUpti_CallbackId id : kChattyRuntimeCalls) api_->filter_runtime_api(id, false);
   for (const CUpti_CallbackId id : kChattyDriverCalls) api_->filter_driver_api(id, false);
   return "";
+}
+
+void CuptiProfiler::parse_buffers() {
+  CuptiBuffers& buffers = CuptiBuffers::instance();
+  for (auto filled = buffers.take(); filled.data != nullptr; filled = buffers.take()) {
+    try {
+      records_->parse(filled.data, filled.valid_bytes);
+    } catch (const std::exception&) {
+      ++unparsed_buffers_;
+    }
+    buffers.give_back(filled.data);
+  }
 }
 
 void CuptiProfiler::close() {
@@ -188,8 +203,8 @@ void CuptiProfiler::close() {
   judge();
 }
 
-// Delivery ends a little after cuptiActivityFlushAll returns: asks again until every launch has its kernel, with growing pauses
-// (a quarter of a second in all) while nothing new comes.
+// Delivery ends a little after cuptiActivityFlushAll returns: asks again until every launch has its kernel, with
+// growing pauses (a quarter of a second in all) while nothing new comes.
 void CuptiProfiler::fetch_records() {
   constexpr std::chrono::milliseconds kLongestPause{128};
   std::size_t activities = 0;
@@ -221,7 +236,7 @@ void CuptiProfiler::judge() {
   count(trace_.losses.orphans, " activities have no launch record, so no phase");
   count(trace_.losses.missing, " launches have no kernel record");
   count(records_->unknown(), " records are of a kind that was not asked for");
-  count(records_->broken_buffers(), " buffers could not be read to their end");
+  count(records_->broken_buffers() + unparsed_buffers_, " buffers could not be read to their end");
   count(tracer_.lost(), " spans were lost by the tracer: their kernels count for the phase around them");
   count(CuptiBuffers::instance().late_allocations(), " buffers had to be allocated inside CUDA calls");
   if (trace_.activities.empty()) complain("no GPU work was recorded in the window");

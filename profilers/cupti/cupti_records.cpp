@@ -13,12 +13,18 @@ using FillRecord = CUpti_ActivityMemset4;
 
 std::string memory_name(unsigned kind) {
   switch (kind) {
-    case CUPTI_ACTIVITY_MEMORY_KIND_PAGEABLE: return "Pageable";
-    case CUPTI_ACTIVITY_MEMORY_KIND_PINNED: return "Pinned";
-    case CUPTI_ACTIVITY_MEMORY_KIND_DEVICE: return "Device";
-    case CUPTI_ACTIVITY_MEMORY_KIND_ARRAY: return "Array";
-    case CUPTI_ACTIVITY_MEMORY_KIND_MANAGED: return "Managed";
-    default: return "Unknown";
+    case CUPTI_ACTIVITY_MEMORY_KIND_PAGEABLE:
+      return "Pageable";
+    case CUPTI_ACTIVITY_MEMORY_KIND_PINNED:
+      return "Pinned";
+    case CUPTI_ACTIVITY_MEMORY_KIND_DEVICE:
+      return "Device";
+    case CUPTI_ACTIVITY_MEMORY_KIND_ARRAY:
+      return "Array";
+    case CUPTI_ACTIVITY_MEMORY_KIND_MANAGED:
+      return "Managed";
+    default:
+      return "Unknown";
   }
 }
 
@@ -26,14 +32,26 @@ std::string memory_name(unsigned kind) {
 std::string copy_name(const CopyRecord& copy) {
   const char* direction = "Unknown";
   switch (copy.copyKind) {
-    case CUPTI_ACTIVITY_MEMCPY_KIND_HTOD: direction = "HtoD"; break;
-    case CUPTI_ACTIVITY_MEMCPY_KIND_DTOH: direction = "DtoH"; break;
-    case CUPTI_ACTIVITY_MEMCPY_KIND_DTOD: direction = "DtoD"; break;
-    case CUPTI_ACTIVITY_MEMCPY_KIND_HTOH: direction = "HtoH"; break;
-    case CUPTI_ACTIVITY_MEMCPY_KIND_PTOP: direction = "PtoP"; break;
-    default: break;
+    case CUPTI_ACTIVITY_MEMCPY_KIND_HTOD:
+      direction = "HtoD";
+      break;
+    case CUPTI_ACTIVITY_MEMCPY_KIND_DTOH:
+      direction = "DtoH";
+      break;
+    case CUPTI_ACTIVITY_MEMCPY_KIND_DTOD:
+      direction = "DtoD";
+      break;
+    case CUPTI_ACTIVITY_MEMCPY_KIND_HTOH:
+      direction = "HtoH";
+      break;
+    case CUPTI_ACTIVITY_MEMCPY_KIND_PTOP:
+      direction = "PtoP";
+      break;
+    default:
+      break;
   }
-  return std::string("Memcpy ") + direction + " (" + memory_name(copy.srcKind) + " -> " + memory_name(copy.dstKind) + ")";
+  return std::string("Memcpy ") + direction + " (" + memory_name(copy.srcKind) + " -> " + memory_name(copy.dstKind) +
+         ")";
 }
 
 template <typename Record>
@@ -55,8 +73,8 @@ Activity moved(const Record& record, ActivityKind kind, std::uint32_t name) {
   return activity;
 }
 
-// A graph launch is followed by many kernels or by none, so it promises nothing; nor does a launch during stream capture,
-// which LibTorch only does when asked for CUDA graphs.
+// A graph launch is followed by many kernels or by none, so it promises nothing; nor does a launch during stream
+// capture, which LibTorch only does when asked for CUDA graphs.
 bool launches_kernel(std::string_view name) {
   return name.starts_with("cudaLaunchKernel") || name.starts_with("cudaLaunchCooperativeKernel") ||
          name.starts_with("cuLaunchKernel") || name.starts_with("cuLaunchCooperativeKernel");
@@ -65,7 +83,8 @@ bool launches_kernel(std::string_view name) {
 // `cudaLaunchKernel_v7000` and `cudaLaunchKernel_ptsz_v7000` are one call to a reader.
 std::string without_version(std::string name) {
   const auto at = name.rfind("_v");
-  if (at != std::string::npos && at + 2 < name.size() && name.find_first_not_of("0123456789", at + 2) == std::string::npos) {
+  if (at != std::string::npos && at + 2 < name.size() &&
+      name.find_first_not_of("0123456789", at + 2) == std::string::npos) {
     name.resize(at);
   }
   if (name.ends_with("_ptsz")) name.resize(name.size() - 5);
@@ -104,7 +123,8 @@ void CuptiRecords::add(const CUpti_Activity& record) {
     }
     case CUPTI_ACTIVITY_KIND_MEMCPY2: {
       const auto& copy = reinterpret_cast<const PeerCopyRecord&>(record);
-      return add_activity(moved(copy, ActivityKind::memcpy, name_index("Memcpy PtoP (Device -> Device)")), copy.start, copy.end);
+      return add_activity(moved(copy, ActivityKind::memcpy, name_index("Memcpy PtoP (Device -> Device)")), copy.start,
+                          copy.end);
     }
     case CUPTI_ACTIVITY_KIND_MEMSET: {
       const auto& fill = reinterpret_cast<const FillRecord&>(record);
@@ -112,8 +132,10 @@ void CuptiRecords::add(const CUpti_Activity& record) {
       return add_activity(moved(fill, ActivityKind::memset, name_index(name)), fill.start, fill.end);
     }
     case CUPTI_ACTIVITY_KIND_RUNTIME:
-    case CUPTI_ACTIVITY_KIND_DRIVER: return add_call(reinterpret_cast<const CUpti_ActivityAPI&>(record));
-    default: ++unknown_;
+    case CUPTI_ACTIVITY_KIND_DRIVER:
+      return add_call(reinterpret_cast<const CUpti_ActivityAPI&>(record));
+    default:
+      ++unknown_;
   }
 }
 
@@ -132,8 +154,8 @@ void CuptiRecords::add_call(const CUpti_ActivityAPI& record) {
   const bool driver = record.kind == CUPTI_ACTIVITY_KIND_DRIVER;
   auto [name, added] = callback_names_.try_emplace({driver, record.cbid}, 0);
   if (added) {
-    std::string text =
-        without_version(api_.callback_name(driver ? CUPTI_CB_DOMAIN_DRIVER_API : CUPTI_CB_DOMAIN_RUNTIME_API, record.cbid));
+    std::string text = without_version(
+        api_.callback_name(driver ? CUPTI_CB_DOMAIN_DRIVER_API : CUPTI_CB_DOMAIN_RUNTIME_API, record.cbid));
     if (text.empty()) text = (driver ? "driver call " : "runtime call ") + std::to_string(record.cbid);
     name->second = name_index(text);
   }

@@ -11,8 +11,8 @@
 
 namespace valbench {
 
-/// Calls `body(item)` once for every item in [0, count), on at most `threads` threads, the caller's among them. Threads take
-/// the items as they become free, so `body` must give the same result in any order. Rethrows the first exception.
+/// Calls `body(item)` once for every item in [0, count), on at most `threads` threads, the caller's among them. Threads
+/// take the items as they become free, so `body` must give the same result in any order. Rethrows the first exception.
 template <typename Body>
 void parallel_for(std::size_t count, int threads, Body&& body) {
   const std::size_t workers = std::min<std::size_t>(count, static_cast<std::size_t>(std::max(threads, 1)));

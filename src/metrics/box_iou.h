@@ -7,7 +7,8 @@
 
 namespace valbench {
 
-/// Float32, 1e-7 added to the union, terms added in YOLOv5's order (yolov5.md §6.7): the bits decide who passes a threshold.
+/// Float32, 1e-7 added to the union, terms added in YOLOv5's order (yolov5.md §6.7): the bits decide who passes a
+/// threshold.
 inline float box_iou(const Label& label, const Detection& detection) noexcept {
   const float width = std::max(std::min(label.x2, detection.x2) - std::max(label.x1, detection.x1), 0.f);
   const float height = std::max(std::min(label.y2, detection.y2) - std::max(label.y1, detection.y1), 0.f);

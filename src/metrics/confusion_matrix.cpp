@@ -15,7 +15,8 @@ ConfusionMatrix::ConfusionMatrix(int classes)
     : classes_(classes), counts_(static_cast<std::size_t>(classes + 1) * static_cast<std::size_t>(classes + 1)) {}
 
 std::int64_t& ConfusionMatrix::at(int predicted, int truth) {
-  return counts_[static_cast<std::size_t>(predicted) * static_cast<std::size_t>(classes_ + 1) + static_cast<std::size_t>(truth)];
+  return counts_[static_cast<std::size_t>(predicted) * static_cast<std::size_t>(classes_ + 1) +
+                 static_cast<std::size_t>(truth)];
 }
 
 std::int64_t ConfusionMatrix::count(int predicted, int truth) const {
@@ -25,7 +26,8 @@ std::int64_t ConfusionMatrix::count(int predicted, int truth) const {
 
 int ConfusionMatrix::class_index(float cls) const {
   if (!(cls >= 0) || cls >= static_cast<float>(classes_)) {
-    throw Error("class " + std::to_string(cls) + " does not fit a confusion matrix of " + std::to_string(classes_) + " classes");
+    throw Error("class " + std::to_string(cls) + " does not fit a confusion matrix of " + std::to_string(classes_) +
+                " classes");
   }
   return static_cast<int>(cls);
 }
@@ -60,7 +62,8 @@ void ConfusionMatrix::add_image(std::span<const Detection> detections, std::span
   if (!any_match) return;
   for (std::size_t d = 0; d < detections.size(); ++d) {
     if (!(detections[d].score > kMinScore)) continue;
-    const bool matched = wanted[d] != kFree && matches[static_cast<std::size_t>(wanted[d])].predicted == static_cast<int>(d);
+    const bool matched =
+        wanted[d] != kFree && matches[static_cast<std::size_t>(wanted[d])].predicted == static_cast<int>(d);
     if (!matched) ++at(class_index(detections[d].cls), classes_);
   }
 }

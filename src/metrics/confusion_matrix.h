@@ -1,5 +1,6 @@
 /// \file
-/// YOLOv5's confusion matrix (reference yolov5.md §6.9): score above 0.25, IoU above 0.45, classes ignored while matching.
+/// YOLOv5's confusion matrix (reference yolov5.md §6.9): score above 0.25, IoU above 0.45, classes ignored while
+/// matching.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -14,8 +15,8 @@ namespace valbench {
 class ConfusionMatrix {
  public:
   explicit ConfusionMatrix(int classes);
-  /// Adds one image. Images without labels count nothing; unmatched detections only count when the image has a match. Throws
-  /// Error for a class outside [0, classes).
+  /// Adds one image. Images without labels count nothing; unmatched detections only count when the image has a match.
+  /// Throws Error for a class outside [0, classes).
   void add_image(std::span<const Detection> detections, std::span<const Label> labels);
   /// Adds another rank's or thread's counts. Throws Error when the numbers of classes differ.
   void add(const ConfusionMatrix& other);

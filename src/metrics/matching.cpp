@@ -14,9 +14,10 @@ namespace {
 constexpr std::array<float, kIouThresholds> kThresholds = {.5f, .55f, .6f, .65f, .7f, .75f, .8f, .85f, .9f, .95f};
 
 // Every detection wants its best label of the same class whatever the threshold; every label goes to the first (most
-// confident) detection that wants it. So one pass gives all ten thresholds: a label keeps a bit for each at which it is taken.
-void match_boxes(std::span<const Detection> detections, std::span<const Label> labels, std::vector<std::uint16_t>& taken,
-                 MatchedDetection* out) {
+// confident) detection that wants it. So one pass gives all ten thresholds: a label keeps a bit for each at which it is
+// taken.
+void match_boxes(std::span<const Detection> detections, std::span<const Label> labels,
+                 std::vector<std::uint16_t>& taken, MatchedDetection* out) {
   taken.assign(labels.size(), 0);
   for (const Detection& detection : detections) {
     float best = 0;
@@ -40,7 +41,8 @@ void match_boxes(std::span<const Detection> detections, std::span<const Label> l
 }
 
 [[noreturn]] void throw_duplicate(std::int64_t id) {
-  throw Error("image " + std::to_string(id) + " was scored twice; each image of a validation set belongs to one part only");
+  throw Error("image " + std::to_string(id) +
+              " was scored twice; each image of a validation set belongs to one part only");
 }
 
 // An image of one of several parts, and where its entries begin there.
@@ -60,9 +62,9 @@ std::vector<ImageSource> sources_by_id(std::span<const MatchSet> parts) {
       labels += image.labels;
     }
     if (detections != part.detections.size() || labels != part.label_classes.size()) {
-      throw Error("a part of the matches counts " + std::to_string(detections) + " detections and " + std::to_string(labels) +
-                  " labels over its images, but holds " + std::to_string(part.detections.size()) + " and " +
-                  std::to_string(part.label_classes.size()));
+      throw Error("a part of the matches counts " + std::to_string(detections) + " detections and " +
+                  std::to_string(labels) + " labels over its images, but holds " +
+                  std::to_string(part.detections.size()) + " and " + std::to_string(part.label_classes.size()));
     }
   }
   std::sort(sources.begin(), sources.end(), [](const auto& a, const auto& b) { return a.image.id < b.image.id; });
@@ -71,13 +73,15 @@ std::vector<ImageSource> sources_by_id(std::span<const MatchSet> parts) {
 
 }  // namespace
 
-void match_image(std::int64_t image_id, std::span<const Detection> detections, std::span<const Label> labels, MatchSet& out) {
+void match_image(std::int64_t image_id, std::span<const Detection> detections, std::span<const Label> labels,
+                 MatchSet& out) {
   std::vector<std::uint16_t> taken;
   const std::size_t begin = out.detections.size();
   out.detections.resize(begin + detections.size());
   match_boxes(detections, labels, taken, out.detections.data() + begin);
   for (const Label& label : labels) out.label_classes.push_back(static_cast<std::uint16_t>(label.cls));
-  out.images.push_back({image_id, static_cast<std::uint32_t>(detections.size()), static_cast<std::uint32_t>(labels.size())});
+  out.images.push_back(
+      {image_id, static_cast<std::uint32_t>(detections.size()), static_cast<std::uint32_t>(labels.size())});
 }
 
 MatchSet match_set(std::span<const ImageBoxes> images, int threads) {

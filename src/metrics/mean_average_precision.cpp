@@ -10,9 +10,9 @@
 namespace valbench {
 namespace {
 
-constexpr int kConfidences = 1000;    // points of the precision and recall curves
-constexpr int kRecallPoints = 101;    // points of the AP integral
-constexpr int kSmoothingTaps = 101;   // of the box filter over the mean F1
+constexpr int kConfidences = 1000;   // points of the precision and recall curves
+constexpr int kRecallPoints = 101;   // points of the AP integral
+constexpr int kSmoothingTaps = 101;  // of the box filter over the mean F1
 constexpr double kEpsilon = 1e-16;
 
 using Curve = std::array<double, kConfidences>;
@@ -28,7 +28,8 @@ struct Ranked {
   std::uint16_t correct;
 };
 
-// Larger scores give smaller numbers; adding zero makes -0 equal to +0. Integers, because NaN would break a sort of floats.
+// Larger scores give smaller numbers; adding zero makes -0 equal to +0. Integers, because NaN would break a sort of
+// floats.
 std::uint32_t descending_bits(float score) {
   const auto bits = std::bit_cast<std::uint32_t>(score + 0.f);
   return (bits & 0x8000'0000u) != 0 ? bits : ~bits & 0x7fff'ffffu;
@@ -46,11 +47,13 @@ double interpolate(double x, double x0, double y0, double x1, double y1) {
   return slope * (x - x0) + y0;
 }
 
-// AP at one threshold (§6.8): trapezoids under 101 points of the precision envelope over recall. Recall only moves at true
-// positives, so between two of them only the first and the last point matter; `positions` holds the true positives' ranks.
+// AP at one threshold (§6.8): trapezoids under 101 points of the precision envelope over recall. Recall only moves at
+// true positives, so between two of them only the first and the last point matter; `positions` holds the true
+// positives' ranks.
 double average_precision(const std::vector<std::uint32_t>& positions, std::size_t detections, double labels) {
   const std::size_t hits = positions.size();
-  // Points of equal recall in a row: entering[k] is the envelope at the first with k true positives, leaving[k] at the last.
+  // Points of equal recall in a row: entering[k] is the envelope at the first with k true positives, leaving[k] at the
+  // last.
   std::vector<double> entering(hits + 1), leaving(hits + 1);
   double envelope = 0;  // the sentinel behind the last point
   for (std::size_t k = hits + 1; k-- > 0;) {
@@ -90,7 +93,8 @@ ClassCurves curves_of(const std::vector<Ranked>& ranked, double labels) {
   for (std::size_t i = 0; i < ranked.size(); ++i) hits[i] = count += ranked[i].correct & 1u;
   const auto recall_at = [&](std::size_t i) { return hits[i] / (labels + kEpsilon); };
   const auto precision_at = [&](std::size_t i) { return hits[i] / static_cast<double>(i + 1); };
-  std::size_t after = ranked.size();  // number of detections whose confidence is at least px, found from the low end upwards
+  std::size_t after =
+      ranked.size();  // number of detections whose confidence is at least px, found from the low end upwards
   for (int point = 0; point < kConfidences; ++point) {
     const double px = point == kConfidences - 1 ? 1.0 : point * (1.0 / (kConfidences - 1));
     while (after > 0 && score_of(ranked[after - 1]) < px) --after;
@@ -100,7 +104,8 @@ ClassCurves curves_of(const std::vector<Ranked>& ranked, double labels) {
     } else if (after == ranked.size()) {
       curves.precision[p] = precision_at(after - 1), curves.recall[p] = recall_at(after - 1);
     } else {
-      const double x0 = -static_cast<double>(score_of(ranked[after - 1])), x1 = -static_cast<double>(score_of(ranked[after]));
+      const double x0 = -static_cast<double>(score_of(ranked[after - 1])),
+                   x1 = -static_cast<double>(score_of(ranked[after]));
       curves.precision[p] = interpolate(-px, x0, precision_at(after - 1), x1, precision_at(after));
       curves.recall[p] = interpolate(-px, x0, recall_at(after - 1), x1, recall_at(after));
     }
@@ -119,7 +124,8 @@ ClassCurves score_class(std::vector<Ranked>& ranked, ClassAveragePrecision& resu
     }
   }
   const auto labels = static_cast<double>(result.labels);
-  for (std::size_t t = 0; t < kIouThresholds; ++t) result.ap[t] = average_precision(positions[t], ranked.size(), labels);
+  for (std::size_t t = 0; t < kIouThresholds; ++t)
+    result.ap[t] = average_precision(positions[t], ranked.size(), labels);
   return curves_of(ranked, labels);
 }
 

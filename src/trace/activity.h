@@ -20,17 +20,17 @@ struct Activity {
   std::uint32_t correlation = 0;  ///< The same number as its launch's.
   std::uint32_t device = 0, context = 0, stream = 0;
   ActivityKind kind = ActivityKind::kernel;
-  std::optional<Phase> phase;     ///< The host phase that launched it; not the one during which it ran.
+  std::optional<Phase> phase;  ///< The host phase that launched it; not the one during which it ran.
 };
 
 /// One call of the CUDA runtime or driver.
 struct ApiCall {
   std::int64_t begin_ns = 0, end_ns = 0;
-  std::uint32_t name = 0;         ///< Index into GpuTrace::names.
+  std::uint32_t name = 0;  ///< Index into GpuTrace::names.
   std::uint32_t correlation = 0;
-  std::uint32_t thread = 0;       ///< gettid of the caller.
-  bool driver = false;            ///< Driver API rather than runtime API.
-  bool launches_kernel = false;   ///< A call that must be followed by a kernel record of its correlation.
+  std::uint32_t thread = 0;      ///< gettid of the caller.
+  bool driver = false;           ///< Driver API rather than runtime API.
+  bool launches_kernel = false;  ///< A call that must be followed by a kernel record of its correlation.
 };
 
 /// NCCL's kernels are communication, whatever they compute (profiling.md §1.3: both spellings occur).

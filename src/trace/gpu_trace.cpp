@@ -11,10 +11,18 @@ namespace {
 void add(PhaseGpuTime& sum, const Activity& activity) {
   const double seconds = seconds_between(activity.begin_ns, activity.end_ns);
   switch (activity.kind) {
-    case ActivityKind::kernel: sum.kernel_s += seconds, ++sum.kernels; break;
-    case ActivityKind::comm_kernel: sum.comm_kernel_s += seconds, ++sum.comm_kernels; break;
-    case ActivityKind::memcpy: sum.memcpy_s += seconds, ++sum.copies; break;
-    case ActivityKind::memset: sum.memset_s += seconds, ++sum.fills; break;
+    case ActivityKind::kernel:
+      sum.kernel_s += seconds, ++sum.kernels;
+      break;
+    case ActivityKind::comm_kernel:
+      sum.comm_kernel_s += seconds, ++sum.comm_kernels;
+      break;
+    case ActivityKind::memcpy:
+      sum.memcpy_s += seconds, ++sum.copies;
+      break;
+    case ActivityKind::memset:
+      sum.memset_s += seconds, ++sum.fills;
+      break;
   }
 }
 
@@ -30,7 +38,8 @@ struct Launch {
   bool has_activity = false, has_kernel = false, must_have_kernel = false;
 };
 
-// A runtime call can show up a second time as the driver call inside it, under one correlation id: the outer one is kept.
+// A runtime call can show up a second time as the driver call inside it, under one correlation id: the outer one is
+// kept.
 std::unordered_map<std::uint32_t, Launch> by_correlation(const std::vector<ApiCall>& calls) {
   std::unordered_map<std::uint32_t, Launch> launches;
   launches.reserve(calls.size());

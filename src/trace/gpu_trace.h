@@ -50,9 +50,9 @@ struct GpuTrace {
   bool complete() const noexcept { return available && losses.total() == 0; }
 };
 
-/// Joins activities with their launches by correlation id, gives each the phase of the innermost span of the main thread at
-/// its launch, and fills losses.orphans, losses.missing, the phases' times and trace.launches (calls that launched nothing
-/// are left out). Sorts the activities. \param calls all calls recorded, in any order.
+/// Joins activities with their launches by correlation id, gives each the phase of the innermost span of the main
+/// thread at its launch, and fills losses.orphans, losses.missing, the phases' times and trace.launches (calls that
+/// launched nothing are left out). Sorts the activities. \param calls all calls recorded, in any order.
 void attribute_phases(GpuTrace& trace, std::vector<ApiCall> calls, const std::vector<Span>& spans);
 
 /// The communication kernels in the order they began: the input of collective_times().

@@ -9,8 +9,8 @@
 
 namespace valbench {
 
-/// The innermost spans of one thread as a step function of time. Phases are serial on a rank, so it also tells the phase of
-/// work that other threads (autograd's) launch.
+/// The innermost spans of one thread as a step function of time. Phases are serial on a rank, so it also tells the
+/// phase of work that other threads (autograd's) launch.
 class PhaseTimeline {
  public:
   explicit PhaseTimeline(std::vector<Span> spans);

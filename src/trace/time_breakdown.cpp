@@ -44,7 +44,8 @@ std::vector<CollectiveTimes> collective_times(std::span<const std::vector<Interv
       result[r].transfer_ns += transfer.length_ns();
     }
   }
-  for (std::size_t r = 0; r < ranks.size(); ++r) result[r].unmatched = static_cast<std::int64_t>(ranks[r].size() - matched);
+  for (std::size_t r = 0; r < ranks.size(); ++r)
+    result[r].unmatched = static_cast<std::int64_t>(ranks[r].size() - matched);
   return result;
 }
 
@@ -53,12 +54,16 @@ BusyIntervals busy_intervals(std::span<const Activity> activities, const Collect
   for (const Activity& activity : activities) {
     const Interval interval{activity.begin_ns, activity.end_ns};
     switch (activity.kind) {
-      case ActivityKind::kernel: busy.compute.push_back(interval); break;
+      case ActivityKind::kernel:
+        busy.compute.push_back(interval);
+        break;
       case ActivityKind::comm_kernel:
         if (collectives == nullptr) busy.comm_transfer.push_back(interval);
         break;
       case ActivityKind::memcpy:
-      case ActivityKind::memset: busy.memcpy.push_back(interval); break;
+      case ActivityKind::memset:
+        busy.memcpy.push_back(interval);
+        break;
     }
   }
   if (collectives != nullptr) {

@@ -20,7 +20,8 @@ void Tracer::end(Phase phase, std::int64_t number, std::int64_t begin_ns) noexce
   } else if (capacity_ > 0) {
     ++lost_;
   }
-  for (auto listener = listeners_.rbegin(); listener != listeners_.rend(); ++listener) (*listener)->span_end(phase, number);
+  for (auto listener = listeners_.rbegin(); listener != listeners_.rend(); ++listener)
+    (*listener)->span_end(phase, number);
 }
 
 void Tracer::reset_sums() noexcept { sums_ = {}; }

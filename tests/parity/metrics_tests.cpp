@@ -44,13 +44,14 @@ std::vector<ImageCase> images_of(const json& golden, bool tied) {
   for (const json& image : golden["images"]) {
     ImageCase& out = images.emplace_back();
     for (const json& row : image["labels"]) {
-      out.labels.push_back({row[0].get<float>(), row[1].get<float>(), row[2].get<float>(), row[3].get<float>(), row[4].get<float>()});
+      out.labels.push_back(
+          {row[0].get<float>(), row[1].get<float>(), row[2].get<float>(), row[3].get<float>(), row[4].get<float>()});
     }
     std::size_t d = 0;
     for (const json& row : image["detections"]) {
       const float score = (tied ? image["conf_tied"][d++] : row[4]).get<float>();
-      out.detections.push_back(
-          {row[0].get<float>(), row[1].get<float>(), row[2].get<float>(), row[3].get<float>(), score, row[5].get<float>()});
+      out.detections.push_back({row[0].get<float>(), row[1].get<float>(), row[2].get<float>(), row[3].get<float>(),
+                                score, row[5].get<float>()});
     }
   }
   return images;
@@ -77,7 +78,8 @@ void check_counts(const json& golden, const json& expected, const MatchSet& matc
   CHECK(matches.detections.size() == expected["detections_total"].get<std::size_t>());
   CHECK(matches.label_classes.size() == expected["labels_total"].get<std::size_t>());
   const MatchedDetection* at = matches.detections.data();
-  CHECK(hits_per_threshold(at, at + matches.detections.size()) == expected["true_positives_total"].get<std::vector<int>>());
+  CHECK(hits_per_threshold(at, at + matches.detections.size()) ==
+        expected["true_positives_total"].get<std::vector<int>>());
   const json& first = expected["true_positives_per_image_first20"];
   for (std::size_t i = 0; i < first.size(); ++i) {
     INFO("image " << i);
@@ -91,7 +93,8 @@ void check_counts(const json& golden, const json& expected, const MatchSet& matc
                  [&](const MatchedDetection& d) { return d.cls == c; });
     INFO("class " << c);
     CHECK(of_class.size() == expected["predictions_per_class"][c].get<std::size_t>());
-    CHECK(std::count(matches.label_classes.begin(), matches.label_classes.end(), c) == expected["labels_per_class"][c].get<int>());
+    CHECK(std::count(matches.label_classes.begin(), matches.label_classes.end(), c) ==
+          expected["labels_per_class"][c].get<int>());
     CHECK(hits_per_threshold(of_class.data(), of_class.data() + of_class.size()) ==
           expected["true_positives_per_predicted_class"][c].get<std::vector<int>>());
   }
@@ -141,7 +144,8 @@ void check_confusion(const json& golden, const json& expected, const std::vector
 
 TEST_CASE("matching, AP, P, R, F1 and the confusion matrix equal YOLOv5's on every metrics*.json") {
   const auto files = metrics_files();
-  if (files.empty()) VB_SKIP("no metrics*.json in " + golden_folder().string() + "; set VALBENCH_GOLDEN to the golden numbers");
+  if (files.empty())
+    VB_SKIP("no metrics*.json in " + golden_folder().string() + "; set VALBENCH_GOLDEN to the golden numbers");
   for (const auto& file : files) {
     const json golden = json::parse(read_file(file));
     for (const auto& [name, expected] : golden["results"].items()) {

@@ -21,7 +21,7 @@ struct Script {
   std::size_t dropped = 0;
   int synchronize = 0;
   bool break_buffer = false;
-  std::deque<Record> records;                  // delivered at the first flush
+  std::deque<Record> records;  // delivered at the first flush
   std::vector<std::string> calls;
 };
 
@@ -38,7 +38,8 @@ class FakeCuptiApi : public CuptiApi {
   CUptiResult unsubscribe(CUpti_SubscriberHandle) override { return answer("unsubscribe"); }
   CUptiResult set_thread_id_type(CUpti_ActivityThreadIdType) override { return answer("set_thread_id_type"); }
   CUptiResult register_timestamp(CUpti_TimestampCallbackFunc) override { return answer("register_timestamp"); }
-  CUptiResult register_callbacks(CUpti_BuffersCallbackRequestFunc requested, CUpti_BuffersCallbackCompleteFunc completed) override {
+  CUptiResult register_callbacks(CUpti_BuffersCallbackRequestFunc requested,
+                                 CUpti_BuffersCallbackCompleteFunc completed) override {
     requested_ = requested, completed_ = completed;
     return answer("register_callbacks");
   }
@@ -158,9 +159,10 @@ TEST_CASE("kernels and copies count for the phase that launched them, on whateve
   TwoPhases run;
   Script script;
   const std::int64_t f = run.forward_ns, b = run.backward_ns;
-  script.records = {call(1, f, 1), kernel("sgemm", b, b + 2000, 1), call(1, b, 2, 99),
-                    kernel("ncclDevKernel_AllReduce_Sum_f32_RING_LL(x)", b + 2000, b + 5000, 2), call(2, b, 3),
-                    copy(b, b + 100, 3), call(3, b, 4), fill(b, b + 10, 4)};
+  script.records = {call(1, f, 1),     kernel("sgemm", b, b + 2000, 1),
+                    call(1, b, 2, 99), kernel("ncclDevKernel_AllReduce_Sum_f32_RING_LL(x)", b + 2000, b + 5000, 2),
+                    call(2, b, 3),     copy(b, b + 100, 3),
+                    call(3, b, 4),     fill(b, b + 10, 4)};
   const GpuTrace trace = trace_of(script, run.tracer);
   REQUIRE(trace.available);
   CHECK(trace.complete());
@@ -184,8 +186,13 @@ TEST_CASE("dropped, invalid, orphaned and missing records are counted and told")
   script.dropped = 7;
   script.break_buffer = true;
   const std::int64_t f = run.forward_ns;
-  script.records = {call(1, f, 1),          kernel("a", 0, 0, 1), call(1, f, 2), kernel("a", f + 9, f + 5, 2),
-                    kernel("a", f, f + 4, 3), kernel("b", f, f + 4, 4), call(1, f, 4)};
+  script.records = {call(1, f, 1),
+                    kernel("a", 0, 0, 1),
+                    call(1, f, 2),
+                    kernel("a", f + 9, f + 5, 2),
+                    kernel("a", f, f + 4, 3),
+                    kernel("b", f, f + 4, 4),
+                    call(1, f, 4)};
   const GpuTrace trace = trace_of(script, run.tracer);
   CHECK(trace.available);
   CHECK_FALSE(trace.complete());

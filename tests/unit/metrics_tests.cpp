@@ -17,7 +17,8 @@ struct BoxSet {
   std::vector<std::vector<Label>> labels;
   std::vector<ImageBoxes> images() const {
     std::vector<ImageBoxes> out;
-    for (std::size_t i = 0; i < labels.size(); ++i) out.push_back({static_cast<std::int64_t>(i), detections[i], labels[i]});
+    for (std::size_t i = 0; i < labels.size(); ++i)
+      out.push_back({static_cast<std::int64_t>(i), detections[i], labels[i]});
     return out;
   }
 };
@@ -39,7 +40,8 @@ BoxSet random_boxes(int images, unsigned seed) {
       detections.push_back({base.x1 + n, base.y1, base.x2 + uniform(-9, 9), base.y2 + n, score,
                             random() % 4 == 0 ? static_cast<float>(random() % 8) : base.cls});
     }
-    std::stable_sort(detections.begin(), detections.end(), [](const auto& a, const auto& b) { return a.score > b.score; });
+    std::stable_sort(detections.begin(), detections.end(),
+                     [](const auto& a, const auto& b) { return a.score > b.score; });
   }
   return set;
 }
@@ -48,7 +50,8 @@ bool same_bits(double a, double b) { return std::memcmp(&a, &b, sizeof a) == 0; 
 
 bool same_bits(const MeanAveragePrecision& a, const MeanAveragePrecision& b) {
   bool same = same_bits(a.precision, b.precision) && same_bits(a.recall, b.recall) && same_bits(a.map50, b.map50) &&
-              same_bits(a.map50_95, b.map50_95) && a.best_f1_index == b.best_f1_index && a.classes.size() == b.classes.size();
+              same_bits(a.map50_95, b.map50_95) && a.best_f1_index == b.best_f1_index &&
+              a.classes.size() == b.classes.size();
   for (std::size_t c = 0; same && c < a.classes.size(); ++c) {
     const ClassAveragePrecision &p = a.classes[c], &q = b.classes[c];
     same = p.cls == q.cls && p.labels == q.labels && same_bits(p.true_positives, q.true_positives) &&
@@ -62,9 +65,9 @@ bool same_entries(const MatchSet& a, const MatchSet& b) {
   const auto bytes = [](const auto& x, const auto& y) {
     return x.size() == y.size() && (x.empty() || std::memcmp(x.data(), y.data(), x.size() * sizeof x[0]) == 0);
   };
-  const bool images = std::equal(a.images.begin(), a.images.end(), b.images.begin(), b.images.end(), [](auto& x, auto& y) {
-    return x.id == y.id && x.detections == y.detections && x.labels == y.labels;
-  });
+  const bool images =
+      std::equal(a.images.begin(), a.images.end(), b.images.begin(), b.images.end(),
+                 [](auto& x, auto& y) { return x.id == y.id && x.detections == y.detections && x.labels == y.labels; });
   return images && bytes(a.detections, b.detections) && bytes(a.label_classes, b.label_classes);
 }
 
@@ -75,8 +78,8 @@ TEST_CASE("a label goes to the most confident detection that wants it, not to th
   const std::vector<Detection> detections = {{0, 0, 100, 80, .9f, 0}, {0, 0, 100, 100, .8f, 0}};
   MatchSet matches;
   match_image(0, detections, labels, matches);
-  // IoU .8 takes the thresholds .5 to .8 (1e-7 in the denominator leaves .8 itself just unreached or reached in float32);
-  // what it cannot reach is left to the second.
+  // IoU .8 takes the thresholds .5 to .8 (1e-7 in the denominator leaves .8 itself just unreached or reached in
+  // float32); what it cannot reach is left to the second.
   CHECK((matches.detections[0].correct & 0x3f) == 0x3f);
   CHECK((matches.detections[1].correct & 0x3f) == 0);
   CHECK((matches.detections[0].correct | matches.detections[1].correct) == 0x3ff);
@@ -110,8 +113,8 @@ TEST_CASE("an empty set, a set without labels and a set without detections score
 
 TEST_CASE("a perfect class scores 0.995 and a class that is never predicted halves the mean") {
   MatchSet matches;
-  match_image(0, std::vector<Detection>{{0, 0, 10, 10, .9f, 0}}, std::vector<Label>{{0, 0, 0, 10, 10}, {1, 20, 20, 30, 30}},
-              matches);
+  match_image(0, std::vector<Detection>{{0, 0, 10, 10, .9f, 0}},
+              std::vector<Label>{{0, 0, 0, 10, 10}, {1, 20, 20, 30, 30}}, matches);
   const MeanAveragePrecision scored = mean_average_precision(matches);
   REQUIRE(scored.classes.size() == 2);
   CHECK(scored.classes[0].map50() == Approx(.995));
@@ -175,12 +178,13 @@ TEST_CASE("a part whose counts do not fit its entries is refused") {
 
 TEST_CASE("the confusion matrix counts background, misses and confusions, and its parts add up") {
   const std::vector<Label> labels = {{0, 0, 0, 10, 10}, {1, 50, 50, 60, 60}};
-  const std::vector<Detection> detections = {{0, 0, 10, 10, .9f, 1}, {200, 200, 210, 210, .8f, 0}, {50, 50, 60, 60, .2f, 1}};
+  const std::vector<Detection> detections = {
+      {0, 0, 10, 10, .9f, 1}, {200, 200, 210, 210, .8f, 0}, {50, 50, 60, 60, .2f, 1}};
   ConfusionMatrix first(2), second(2);
   first.add_image(detections, labels);
-  CHECK(first.count(1, 0) == 1);  // seen, with the wrong class
-  CHECK(first.count(2, 1) == 1);  // missed: its detection is not confident enough
-  CHECK(first.count(0, 2) == 1);  // background
+  CHECK(first.count(1, 0) == 1);     // seen, with the wrong class
+  CHECK(first.count(2, 1) == 1);     // missed: its detection is not confident enough
+  CHECK(first.count(0, 2) == 1);     // background
   second.add_image(detections, {});  // no labels: nothing
   CHECK(second == ConfusionMatrix(2));
   second.add_image({}, labels);

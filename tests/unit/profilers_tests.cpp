@@ -43,12 +43,19 @@ struct TemporaryFile {
 
 }  // namespace
 
-TEST_CASE("a Chrome trace is valid JSON, names its rank as analysers read it, and holds spans, launches and activities") {
+TEST_CASE(
+    "a Chrome trace is valid JSON, names its rank as analysers read it, and holds spans, launches and activities") {
   const TemporaryFile file("_trace.json");
   const GpuTrace gpu = small_trace();
   const std::vector<Span> spans = {{1'000'123, 3'000'000, 12, 2, Phase::train_step}};
-  const std::int64_t clamped = write_chrome_trace(file.path, {.rank = 3, .world_size = 4, .backend = "nccl", .device_name = "G",
-                                                              .process = 10, .thread = 11, .spans = &spans, .gpu = &gpu,
+  const std::int64_t clamped = write_chrome_trace(file.path, {.rank = 3,
+                                                              .world_size = 4,
+                                                              .backend = "nccl",
+                                                              .device_name = "G",
+                                                              .process = 10,
+                                                              .thread = 11,
+                                                              .spans = &spans,
+                                                              .gpu = &gpu,
                                                               .profiler_steps = true});
   CHECK(clamped == 1);
   const std::string text = read_file(file.path);

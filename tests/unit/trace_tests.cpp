@@ -38,7 +38,9 @@ TEST_CASE("a span is summed, kept with its epoch and number, and told to all lis
     const ScopedSpan outer(tracer, Phase::train_step, 7);
     const ScopedSpan inner(tracer, Phase::train_loss, 7);
   }
-  CHECK(log == "a+train.step7 b+train.step7 a+train.loss7 b+train.loss7 b-train.loss7 a-train.loss7 b-train.step7 a-train.step7 ");
+  CHECK(log ==
+        "a+train.step7 b+train.step7 a+train.loss7 b+train.loss7 b-train.loss7 a-train.loss7 b-train.step7 "
+        "a-train.step7 ");
   REQUIRE(tracer.spans().size() == 2);
   const Span &inner = tracer.spans()[0], &outer = tracer.spans()[1];
   CHECK(inner.phase == Phase::train_loss);

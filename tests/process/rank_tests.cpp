@@ -157,8 +157,8 @@ TrainedState train(const std::string& job, const Rendezvous& rendezvous) {
   return train_ranks(*communicator, job == "micro_batch");
 }
 
-/// Holds the relative L2 deviation against a tolerance: 1e-5 against one process, 1e-6 between the ways to average. The change of parameters
-/// is 250 times smaller than the parameters, so their float32 rounding alone is 1e-5 of it: 1e-4.
+/// Holds the relative L2 deviation against a tolerance: 1e-5 against one process, 1e-6 between the ways to average. The change of
+/// parameters is 250 times smaller than they are, so their float32 rounding alone is 1e-5 of it: 1e-4.
 void compare(const std::string& what, const at::Tensor& actual, const at::Tensor& expected, double tolerance) {
   const double deviation = relative_l2(actual, expected);
   std::printf("%s: relative L2 deviation %.3g, tolerance %.3g\n", what.c_str(), deviation, tolerance);

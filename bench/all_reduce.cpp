@@ -5,16 +5,15 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
-#include <string>
 
-#include "comm/rendezvous.h"
+#include "comm/communicator.h"
 
 namespace {
 using namespace valbench;
 
 constexpr std::int64_t kMiB = 1 << 20;
+constexpr int kPort = 29541;
 
 std::unique_ptr<Communicator> communicator;
 
@@ -37,24 +36,13 @@ void all_reduce(benchmark::State& state) {
 BENCHMARK(all_reduce)->Args({7, 7})->Args({28, 28})->Args({28, 25})->Iterations(20)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 int main(int argc, char** argv) {
-  if (std::getenv("RANK") == nullptr) {
-    // The parent becomes rank 0; rank 1 is a fresh copy of this program without output.
-    setenv("WORLD_SIZE", "2", 1);
-    setenv("MASTER_ADDR", "127.0.0.1", 0);
-    setenv("MASTER_PORT", "29541", 0);
-    setenv("RANK", "1", 1);
-    if (fork() == 0) {
-      if (freopen("/dev/null", "w", stdout) == nullptr) return 1;
-      execv("/proc/self/exe", argv);
-      return 1;
-    }
-    setenv("RANK", "0", 1);
-  }
-  communicator = make_c10d_communicator(rendezvous_from_environment(), at::kCPU);
+  // Before LibTorch has started a thread, so a plain fork is enough. Rank 1 keeps quiet.
+  const bool parent = fork() != 0;
+  if (!parent && freopen("/dev/null", "w", stdout) == nullptr) return 1;
+  communicator = make_c10d_communicator({.rank = parent ? 0 : 1, .world_size = 2, .port = kPort}, at::kCPU);
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
   communicator->barrier();
-  const bool parent = communicator->rank() == 0;
   communicator.reset();
   if (parent) wait(nullptr);
   return 0;

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "train/checkpoint.h"
 #include "train/device.h"
+#include "train/early_stopping.h"
 
 namespace valbench {
 namespace {
@@ -16,9 +17,6 @@ std::string tensor_checksum(const at::Tensor& flat) {
   const at::Tensor host = flat.detach().cpu().contiguous();
   return checksum_text(checksum({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()}));
 }
-
-/// YOLOv5's fitness (§4.9).
-double fitness(const ValidationRecord& validation) { return 0.1 * validation.map50 + 0.9 * validation.map50_95; }
 
 void copy_phases(const Tracer& tracer, EpochRecord& record) {
   for (int p = 0; p < kPhaseCount; ++p) {
@@ -120,7 +118,7 @@ void Trainer::save_checkpoints(int epoch) {
   if (parts_.communicator.rank() != 0 || !parts_.spec.save_checkpoints) return;
   const ScopedSpan span(parts_.tracer, Phase::checkpoint_save, epoch);
   const bool fresh = !result_.validations.empty() && result_.validations.back().epoch == epoch;
-  const double value = fresh ? fitness(result_.validations.back()) : 0;
+  const double value = fresh ? fitness(result_.validations.back().map50, result_.validations.back().map50_95) : 0;
   const CheckpointInfo info{epoch, value, parts_.class_names};
   const auto folder = parts_.spec.folder / "weights";
   save_checkpoint(folder / "last.safetensors", parts_.step.model(), parts_.step.ema_state(), info);

@@ -1,0 +1,30 @@
+/// \file
+/// YOLOv5 v7.0's fitness and patience (reference yolov5.md §4.9).
+#pragma once
+
+namespace valbench {
+
+/// 0.1 mAP50 + 0.9 mAP50-95.
+double fitness(double map50, double map50_95);
+
+/// Ends a run whose fitness has not improved for `patience` epochs. A tie counts as an improvement, so a run that stays at 0 never ends.
+class EarlyStopping {
+ public:
+  /// \param patience in epochs; 0 = never stop.
+  explicit EarlyStopping(int patience) : patience_(patience) {}
+
+  /// Takes an epoch's fitness, 0 where it was not validated. True: the run ends with this epoch.
+  bool update(int epoch, double fitness);
+  /// The next epoch may be the last, so it is validated even where validation is off.
+  bool possible_stop() const { return possible_stop_; }
+  int best_epoch() const { return best_epoch_; }
+  double best_fitness() const { return best_fitness_; }
+
+ private:
+  int patience_;
+  int best_epoch_ = 0;
+  double best_fitness_ = 0;
+  bool possible_stop_ = false;
+};
+
+}  // namespace valbench

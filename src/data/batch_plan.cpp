@@ -13,16 +13,15 @@ namespace {
 
 double aspect_ratio(const ImageEntry& image) { return static_cast<double>(image.height) / image.width; }
 
-int padded_side(double share, int imgsz, int stride) {
-  constexpr double kPadStrides = 0.5;
-  return static_cast<int>(std::ceil(share * imgsz / stride + kPadStrides)) * stride;
+int padded_side(double share, int imgsz, int stride, double pad) {
+  return static_cast<int>(std::ceil(share * imgsz / stride + pad)) * stride;
 }
 
 // Minimal shape of a batch whose aspect ratios (h/w) span [low, high].
-void set_rect_shape(BatchPlan& plan, double low, double high, int imgsz, int stride) {
+void set_rect_shape(BatchPlan& plan, double low, double high, int imgsz, int stride, double pad) {
   const double h = high < 1 ? high : 1, w = low > 1 ? 1 / low : 1;
-  plan.height = padded_side(h, imgsz, stride);
-  plan.width = padded_side(w, imgsz, stride);
+  plan.height = padded_side(h, imgsz, stride, pad);
+  plan.width = padded_side(w, imgsz, stride, pad);
 }
 
 std::vector<std::int64_t> all_indices(const YoloDataset& dataset) {
@@ -34,7 +33,7 @@ std::vector<std::int64_t> all_indices(const YoloDataset& dataset) {
 }  // namespace
 
 std::vector<BatchPlan> plan_validation_batches(const YoloDataset& dataset, const std::vector<std::int64_t>& subset, int imgsz,
-                                               int batch_size, int stride, BatchShape shape) {
+                                               int batch_size, int stride, BatchShape shape, double pad) {
   if (imgsz < 1 || batch_size < 1 || stride < 1) {
     throw InputError("validation batches: imgsz " + std::to_string(imgsz) + ", batch size " + std::to_string(batch_size) +
                      ", stride " + std::to_string(stride) + ": all must be 1 or more");
@@ -51,7 +50,7 @@ std::vector<BatchPlan> plan_validation_batches(const YoloDataset& dataset, const
     plan.index = static_cast<std::int64_t>(plans.size());
     plan.images.assign(order.begin() + static_cast<std::ptrdiff_t>(begin), order.begin() + static_cast<std::ptrdiff_t>(end));
     plan.imgsz = plan.height = plan.width = imgsz;
-    if (shape == BatchShape::rect) set_rect_shape(plan, ratio(plan.images.front()), ratio(plan.images.back()), imgsz, stride);
+    if (shape == BatchShape::rect) set_rect_shape(plan, ratio(plan.images.front()), ratio(plan.images.back()), imgsz, stride, pad);
     plans.push_back(std::move(plan));
   }
   return plans;

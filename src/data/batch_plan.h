@@ -27,9 +27,10 @@ struct ImageGeometry {
 };
 
 /// All validation batches of the images in `subset` (indices ascending; empty = all). rect: sorted by aspect ratio (stable, by
-/// path), pad 0.5 stride; square: in order, imgsz x imgsz.
+/// path), padded by `pad` strides;
+/// square: in order, imgsz x imgsz.
 std::vector<BatchPlan> plan_validation_batches(const YoloDataset& dataset, const std::vector<std::int64_t>& subset, int imgsz,
-                                               int batch_size, int stride, BatchShape shape);
+                                               int batch_size, int stride, BatchShape shape, double pad = 0.5);
 
 /// The seeded, fixed subset that a ValidationSpec asks for; all indices when it asks for the full set.
 std::vector<std::int64_t> validation_subset(const YoloDataset& dataset, const ValidationSpec& spec);

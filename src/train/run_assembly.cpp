@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "trace/collective_wait.h"
+#include "trace/time_breakdown.h"
 
 namespace valbench {
 namespace {
@@ -65,7 +65,7 @@ void fill_collective_times(const std::vector<RankResult>& ranks, std::size_t epo
     for (EpochRecord& record : records) record.comm_wait_s = record.comm_transfer_s = Measured::not_measured(reason);
   };
   if (ranks.size() == 1) return give_reason("not measured (one rank has no collectives)");
-  std::vector<std::vector<TimedCollective>> events(ranks.size());
+  std::vector<std::vector<Interval>> events(ranks.size());
   for (std::size_t r = 0; r < ranks.size(); ++r) {
     for (const CollectiveEvent& event : ranks[r].collectives[epoch]) {
       if (event.end_ns == 0) return give_reason("not measured (GPU collectives need a traced run)");

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "detect/detection_model.h"
 #include "tests/support/golden_json.h"
+#include "tests/support/golden_state.h"
 
 using namespace valbench;
 using namespace valbench::test;
@@ -241,4 +242,11 @@ TEST_CASE("networks agree with YOLOv5's in sizes, evaluation, training and fused
       compare_model(key, model, golden["coefficients"]);
     }
   }
+}
+
+TEST_CASE("the golden plain state has every entry of its network, by name and shape") {
+  const auto file = golden_folder() / "yolov5n_bccd_state.json";
+  if (!std::filesystem::exists(file)) VB_SKIP("no " + file.string() + "; set VALBENCH_GOLDEN");
+  const auto model = make_yolov5("yolov5n", 3, 0);
+  CHECK(load_matching_state(*model, read_golden_state(file)) == static_cast<int>(model->state().size()));
 }

@@ -298,7 +298,9 @@ TEST_CASE("a LibTorch of the user's own is used as it is, now and later, and a w
   machine.shell("touch -d \"1 hour\" src/a.cpp");
   CHECK(machine.launch("doctor").output.find("the real program: doctor") != std::string::npos);
   CHECK(machine.calls("pip3") == 0);
-  CHECK(machine.calls("-Dlibtorch=" + own.string()) >= 1);
+  CHECK(machine.launch("setup --repair").exit_code == 0);
+  CHECK(machine.calls("pip3") == 0);
+  CHECK(machine.calls("-Dlibtorch=" + own.string()) >= 2);
 }
 
 TEST_CASE("test adds up the counts of all programs, and counts one that told none as failed") {
@@ -321,6 +323,16 @@ TEST_CASE("test adds up the counts of all programs, and counts one that told non
   machine.fake("counts", "3 2 0\n");
   machine.fake("testlog.json", "{\"name\": \"a\", \"result\": \"FAIL\"}\n");
   CHECK_THAT(machine.launch("test").output, Catch::EndsWith("\n3 passed, 2 failed, 0 skipped\n"));
+}
+
+TEST_CASE("a test call that runs no test is a failure") {
+  const Sandbox machine;
+  machine.fake("counts", "");
+  machine.fake("testlog.json", "");
+  machine.fake("meson_test_exit", "0");
+  const Outcome outcome = machine.launch("test --suite misspelt");
+  CHECK(outcome.exit_code == 1);
+  CHECK_THAT(outcome.output, Catch::EndsWith("\n0 passed, 1 failed, 0 skipped\n"));
 }
 
 TEST_CASE("an unknown option of setup is refused with the known ones") {

@@ -11,16 +11,16 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/subprocess.h"
 #include "launch/rank_process.h"
+#include "record/run_record.h"
+#include "record/run_store.h"
 
 namespace valbench {
 namespace {
@@ -87,7 +87,7 @@ class RunningRanks {
       if (n == 0) return progress_.close();
       partial_.append(buffer, static_cast<std::size_t>(n));
       for (std::size_t end = partial_.find('\n'); end != std::string::npos; end = partial_.find('\n')) {
-        if (const auto progress = parse_rank_progress(partial_.substr(0, end))) on_progress(*progress);
+        if (const auto progress = parse_rank_progress(partial_.substr(0, end), spec_.epochs)) on_progress(*progress);
         partial_.erase(0, end + 1);
       }
     }
@@ -141,11 +141,12 @@ class RunningRanks {
 };
 
 void write_failure(const RunSpec& spec, const LaunchResult& result) {
-  const nlohmann::ordered_json record = {{"status", result.status == RunStatus::interrupted ? "interrupted" : "failed"},
-                                         {"run_id", spec.run_id},
-                                         {"failure", result.failure}};
+  RunRecord record;
+  record.status = result.status == RunStatus::interrupted ? "interrupted" : "failed";
+  record.failure = result.failure;
+  record.spec = spec;
   try {
-    write_atomically(spec.folder / "failed.json", record.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    write_run_record(record, spec.folder / kFailedFile);
   } catch (const RecordError& error) {
     log_warning(error.what());  // The disk that failed the run may be full; the failure itself is still reported.
   }
@@ -160,11 +161,12 @@ double RankProgress::fraction() const {
   return std::clamp((epoch + in_epoch) / std::max(1, epochs), 0.0, 1.0);
 }
 
-std::optional<RankProgress> parse_rank_progress(const std::string& line) {
+std::optional<RankProgress> parse_rank_progress(const std::string& line, int epochs) {
   std::istringstream in(line);
   std::string epoch_word, batch_word;
   RankProgress progress;
-  in >> epoch_word >> progress.epoch >> progress.epochs >> batch_word >> progress.batch >> progress.batches >> progress.phase;
+  progress.epochs = epochs;
+  in >> epoch_word >> progress.epoch >> batch_word >> progress.batch >> progress.batches >> progress.phase;
   if (!in || epoch_word != "epoch" || batch_word != "batch") return std::nullopt;
   return progress;
 }
@@ -183,7 +185,7 @@ LaunchResult launch_run(const RunSpec& spec, const std::filesystem::path& rank_p
     ranks.refresh();
   }
   LaunchResult result;
-  const auto record = spec.folder / "run.json";
+  const auto record = spec.folder / kRunFile;
   if (interrupted) {
     result = {RunStatus::interrupted, "stopped by the user", false};
   } else if (const RankProcess* failed = ranks.failed()) {

@@ -12,15 +12,15 @@ namespace valbench {
 
 class SignalWatch;
 
-/// A line of rank 0: `epoch E EPOCHS batch B BATCHES phase`. Epochs and batches count from 0.
+/// A line of rank 0: `epoch E batch B BATCHES phase`. Epochs and batches count from 0.
 struct RankProgress {
   int epoch = 0, epochs = 1;
   int batch = 0, batches = 1;
   std::string phase;
   double fraction() const;  ///< Of the whole run, 0..1; training is taken as 0.6 of an epoch.
 };
-/// Nothing when the line has another form.
-std::optional<RankProgress> parse_rank_progress(const std::string& line);
+/// Nothing when the line has another form. `epochs` is the run's.
+std::optional<RankProgress> parse_rank_progress(const std::string& line, int epochs);
 
 enum class RunStatus { complete, failed, interrupted };
 

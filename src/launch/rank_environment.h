@@ -14,7 +14,7 @@ namespace valbench {
 struct RankEndpoints {
   int port = 0;
   int listen_fd = -1;    ///< Listening socket of the rendezvous store, for rank 0.
-  int progress_fd = -1;  ///< Rank 0 writes `epoch E EPOCHS batch B BATCHES phase` lines here.
+  int progress_fd = -1;  ///< Rank 0 writes `epoch E batch B BATCHES phase` lines here.
 };
 
 /// The variables of one rank: torchrun's names, thread count, and for ranks that share a GPU an NCCL host name of their own.

@@ -2,6 +2,7 @@
 /// The comparison as a person reads it on a terminal: a table, then what it means in sentences.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "compare/comparison.h"
 

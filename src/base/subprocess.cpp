@@ -39,7 +39,8 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }
 
 /// Between fork and exec: only async-signal-safe calls.
-[[noreturn]] void become(char* const* argv, char* const* environment, const ChildOptions& options, pid_t parent, int error_fd) {
+[[noreturn]] void become(char* const* argv, char* const* environment, const ChildOptions& options, pid_t parent,
+                         int error_fd) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);
@@ -102,7 +103,8 @@ pid_t start_child(const ChildOptions& options) {
 std::optional<ChildExit> take_exit(pid_t child) {
   siginfo_t info{};
   // Left as a zombie first: its number cannot be given away while its group is killed.
-  if (::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return std::nullopt;
+  if (::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+    return std::nullopt;
   ::kill(-child, SIGKILL);
   int status = 0;
   ::waitpid(child, &status, 0);

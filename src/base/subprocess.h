@@ -27,14 +27,14 @@ class OwnedFd {
 
 /// What to start.
 struct ChildOptions {
-  std::vector<std::string> argv;  ///< argv[0] is a path.
+  std::vector<std::string> argv;                                 ///< argv[0] is a path.
   std::vector<std::pair<std::string, std::string>> environment;  ///< Added to, or in place of, the parent's variables.
-  int output_fd = -1;             ///< Standard output and error; -1 keeps the parent's.
+  int output_fd = -1;                                            ///< Standard output and error; -1 keeps the parent's.
   std::vector<int> inherited_fds;
 };
 
-/// Starts a child in a process group of its own, with all signals unblocked and standard input empty. It is killed when the
-/// calling thread ends. Throws ProcessError with the system's reason.
+/// Starts a child in a process group of its own, with all signals unblocked and standard input empty. It is killed when
+/// the calling thread ends. Throws ProcessError with the system's reason.
 pid_t start_child(const ChildOptions& options);
 
 /// How a child ended.
@@ -46,7 +46,8 @@ struct ChildExit {
 /// Reaps the child when it has ended, and kills what is left of its group. Never blocks.
 std::optional<ChildExit> take_exit(pid_t child);
 
-/// Runs a program to its end and keeps its standard output and error. Killed after `limit_s`. Throws ProcessError when it cannot be started.
+/// Runs a program to its end and keeps its standard output and error. Killed after `limit_s`. Throws ProcessError when
+/// it cannot be started.
 struct CapturedRun {
   ChildExit exit;
   std::string output;
@@ -62,7 +63,8 @@ class SignalWatch {
   SignalWatch(const SignalWatch&) = delete;
   SignalWatch& operator=(const SignalWatch&) = delete;
   int fd() const { return fd_.value(); }
-  /// Takes what has arrived. Never blocks. True once somebody asked to stop (SIGINT, SIGTERM, SIGHUP) since the last call.
+  /// Takes what has arrived. Never blocks. True once somebody asked to stop (SIGINT, SIGTERM, SIGHUP) since the last
+  /// call.
   bool take_stop_request();
 
  private:

@@ -27,7 +27,9 @@ namespace {
 
 constexpr std::int64_t kGrace_ns = 5'000'000'000;  // Between SIGTERM and SIGKILL.
 
-[[noreturn]] void fail(const char* what) { throw ProcessError(std::string("cannot ") + what + ": " + std::strerror(errno)); }
+[[noreturn]] void fail(const char* what) {
+  throw ProcessError(std::string("cannot ") + what + ": " + std::strerror(errno));
+}
 
 /// Bound here and handed down, so that no other program can take the port in between.
 OwnedFd listen_on_loopback(int& port) {
@@ -71,7 +73,8 @@ class RunningRanks {
   void wait(int signal_fd) {
     pollfd fds[2] = {{signal_fd, POLLIN, 0}, {progress_.value(), POLLIN, 0}};
     int timeout_ms = -1;
-    if (kill_at_ns_ > 0) timeout_ms = static_cast<int>(std::max<std::int64_t>(0, kill_at_ns_ - now_ns()) / 1'000'000 + 1);
+    if (kill_at_ns_ > 0)
+      timeout_ms = static_cast<int>(std::max<std::int64_t>(0, kill_at_ns_ - now_ns()) / 1'000'000 + 1);
     if (::poll(fds, progress_.value() >= 0 ? 2 : 1, timeout_ms) < 0 && errno != EINTR) fail("wait for the ranks");
     if (kill_at_ns_ > 0 && now_ns() >= kill_at_ns_) {
       send(SIGKILL);
@@ -191,7 +194,8 @@ LaunchResult launch_run(const RunSpec& spec, const std::filesystem::path& rank_p
   } else if (const RankProcess* failed = ranks.failed()) {
     result = {RunStatus::failed, describe_failure(spec, failed->rank(), *failed->exit()), failed->exit()->code == 2};
   } else if (!std::filesystem::exists(record)) {
-    result = {RunStatus::failed, "all ranks of " + spec.run_id + " exited with code 0, but " + record.string() + " is missing", false};
+    result = {RunStatus::failed,
+              "all ranks of " + spec.run_id + " exited with code 0, but " + record.string() + " is missing", false};
   }
   if (result.status != RunStatus::complete) {
     std::error_code ignored;

@@ -31,9 +31,9 @@ struct LaunchResult {
   bool bad_input = false;  ///< That rank exited with code 2: every other run would fail alike.
 };
 
-/// Starts the ranks of `spec` (its folder holds spec.json) and waits for them. A rank that fails, or a stop request, stops all
-/// others: SIGTERM at once, SIGKILL after 5 s. Complete means: all exited with 0 and run.json exists; otherwise failed.json says
-/// why and the folder is kept. Throws ProcessError when the program cannot be started.
+/// Starts the ranks of `spec` (its folder holds spec.json) and waits for them. A rank that fails, or a stop request,
+/// stops all others: SIGTERM at once, SIGKILL after 5 s. Complete means: all exited with 0 and run.json exists;
+/// otherwise failed.json says why and the folder is kept. Throws ProcessError when the program cannot be started.
 LaunchResult launch_run(const RunSpec& spec, const std::filesystem::path& rank_program, SignalWatch& signals,
                         const std::function<void(const RankProgress&)>& on_progress);
 

@@ -5,7 +5,8 @@
 
 namespace valbench {
 
-std::vector<std::pair<std::string, std::string>> rank_environment(const RunSpec& spec, int rank, const RankEndpoints& endpoints) {
+std::vector<std::pair<std::string, std::string>> rank_environment(const RunSpec& spec, int rank,
+                                                                  const RankEndpoints& endpoints) {
   std::vector<std::pair<std::string, std::string>> all = {
       {"RANK", std::to_string(rank)},
       {"LOCAL_RANK", std::to_string(rank)},

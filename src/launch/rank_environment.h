@@ -1,5 +1,6 @@
 /// \file
-/// Environment variables that pass between the controller and the ranks: the only place of the controller that knows them.
+/// Environment variables that pass between the controller and the ranks: the only place of the controller that knows
+/// them.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -17,8 +18,10 @@ struct RankEndpoints {
   int progress_fd = -1;  ///< Rank 0 writes `epoch E batch B BATCHES phase` lines here.
 };
 
-/// The variables of one rank: torchrun's names, thread count, and for ranks that share a GPU an NCCL host name of their own.
-std::vector<std::pair<std::string, std::string>> rank_environment(const RunSpec& spec, int rank, const RankEndpoints& endpoints);
+/// The variables of one rank: torchrun's names, thread count, and for ranks that share a GPU an NCCL host name of their
+/// own.
+std::vector<std::pair<std::string, std::string>> rank_environment(const RunSpec& spec, int rank,
+                                                                  const RankEndpoints& endpoints);
 
 /// `valbench-rank` beside this program; VALBENCH_RANK_PROGRAM names another one (tests).
 std::filesystem::path find_rank_program();

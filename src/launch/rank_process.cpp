@@ -27,12 +27,15 @@ OwnedFd open_log(const std::filesystem::path& file) {
 std::string error_message(const RunSpec& spec, int rank) {
   std::ifstream in(rank_file(spec, rank, ".error.json"));
   const auto json = nlohmann::json::parse(in, nullptr, false);
-  return json.is_object() && json.contains("message") && json["message"].is_string() ? json["message"].get<std::string>() : "";
+  return json.is_object() && json.contains("message") && json["message"].is_string()
+             ? json["message"].get<std::string>()
+             : "";
 }
 
 }  // namespace
 
-RankProcess::RankProcess(const RunSpec& spec, int rank, const std::filesystem::path& program, const RankEndpoints& endpoints)
+RankProcess::RankProcess(const RunSpec& spec, int rank, const std::filesystem::path& program,
+                         const RankEndpoints& endpoints)
     : rank_(rank) {
   const OwnedFd log = open_log(rank_file(spec, rank, ".log"));
   ChildOptions options;
@@ -70,7 +73,8 @@ std::string last_lines(const std::filesystem::path& log, int lines) {
   while (!text.empty() && text.back() == '\n') text.pop_back();
   if (text.empty()) return "  (empty)";
   std::size_t start = text.size();
-  for (int line = 0; line < lines && start != std::string::npos && start > 0; ++line) start = text.rfind('\n', start - 1);
+  for (int line = 0; line < lines && start != std::string::npos && start > 0; ++line)
+    start = text.rfind('\n', start - 1);
   text = start == std::string::npos || start == 0 ? text : text.substr(start + 1);
   std::string indented = "  ";
   for (const char c : text) indented += c == '\n' ? std::string("\n  ") : std::string(1, c);
@@ -78,9 +82,11 @@ std::string last_lines(const std::filesystem::path& log, int lines) {
 }
 
 std::string describe_failure(const RunSpec& spec, int rank, const ChildExit& exit) {
-  std::string how = exit.signal != 0 ? "was ended by signal " + std::to_string(exit.signal) + " (" + ::strsignal(exit.signal) + ")"
-                                     : "exited with code " + std::to_string(exit.code);
-  if (exit.signal == SIGKILL) how += ", perhaps for lack of memory (batch size " + std::to_string(spec.batch_size) + ")";
+  std::string how = exit.signal != 0
+                        ? "was ended by signal " + std::to_string(exit.signal) + " (" + ::strsignal(exit.signal) + ")"
+                        : "exited with code " + std::to_string(exit.code);
+  if (exit.signal == SIGKILL)
+    how += ", perhaps for lack of memory (batch size " + std::to_string(spec.batch_size) + ")";
   const std::string message = error_message(spec, rank);
   const auto log = rank_file(spec, rank, ".log");
   return "rank " + std::to_string(rank) + " of " + spec.run_id + " " + how + (message.empty() ? "" : ": " + message) +

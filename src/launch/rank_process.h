@@ -10,7 +10,8 @@
 
 namespace valbench {
 
-/// A started rank. Its output goes to rank-N.log of the run folder. Killed and reaped when it is still there at the end.
+/// A started rank. Its output goes to rank-N.log of the run folder. Killed and reaped when it is still there at the
+/// end.
 class RankProcess {
  public:
   RankProcess(const RunSpec& spec, int rank, const std::filesystem::path& program, const RankEndpoints& endpoints);

@@ -13,8 +13,10 @@ class SweepEta {
   void finished(const std::string& strategy, double seconds);
   /// Seconds for these runs; negative when nothing is known.
   double estimate_s(const std::vector<std::string>& strategies) const;
-  /// Seconds left: the rest of the current run (`elapsed_s` so far, `fraction` of it done), then `waiting`. Negative = not known.
-  double left_s(const std::string& current, double elapsed_s, double fraction, const std::vector<std::string>& waiting) const;
+  /// Seconds left: the rest of the current run (`elapsed_s` so far, `fraction` of it done), then `waiting`. Negative =
+  /// not known.
+  double left_s(const std::string& current, double elapsed_s, double fraction,
+                const std::vector<std::string>& waiting) const;
 
  private:
   double mean_s(const std::string& strategy) const;

@@ -16,7 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void not_writable(const fs::path& folder, const std::string& reason) {
-  throw InputError("results folder " + folder.string() + " is not writable: " + reason + ". Choose another one with --out DIR");
+  throw InputError("results folder " + folder.string() + " is not writable: " + reason +
+                   ". Choose another one with --out DIR");
 }
 
 }  // namespace
@@ -43,7 +44,8 @@ SweepFolder::SweepFolder(const fs::path& folder, bool resume) {
   lock_ = OwnedFd(::open((folder / ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (lock_.value() < 0) not_writable(folder, std::strerror(errno));
   if (::flock(lock_.value(), LOCK_EX | LOCK_NB) != 0) {
-    throw InputError("another sweep is writing into " + folder.string() + ". Wait for its end, or choose another folder with --out DIR");
+    throw InputError("another sweep is writing into " + folder.string() +
+                     ". Wait for its end, or choose another folder with --out DIR");
   }
 }
 

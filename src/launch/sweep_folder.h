@@ -8,7 +8,8 @@
 
 namespace valbench {
 
-/// Throws InputError when the folder cannot be made or written, or holds complete runs and `resume` is not set. Writes nothing.
+/// Throws InputError when the folder cannot be made or written, or holds complete runs and `resume` is not set. Writes
+/// nothing.
 void check_sweep_folder(const std::filesystem::path& folder, bool resume);
 
 /// Makes the folder and holds its lock for as long as it lives.

@@ -52,7 +52,8 @@ void add_synth_options(CLI::App& command, SynthOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"How much of a YOLOv5 training is validation, and which validation strategy is the best balance?", "valbench"};
+  CLI::App app{"How much of a YOLOv5 training is validation, and which validation strategy is the best balance?",
+               "valbench"};
   app.set_version_flag("--version", VALBENCH_VERSION);
   app.require_subcommand(1);
   int code = 0;
@@ -76,10 +77,13 @@ int main(int argc, char** argv) {
   CLI::App* compare_command = app.add_subcommand("compare", "Verdict between the runs of two folders");
   compare_command->add_option("baseline", compare.baseline, "Folder of the baseline's runs")->required();
   compare_command->add_option("candidate", compare.candidate, "Folder of the candidate's runs")->required();
-  compare_command->add_option("--margin", compare.margin, "Relative difference that counts as none")->capture_default_str();
+  compare_command->add_option("--margin", compare.margin, "Relative difference that counts as none")
+      ->capture_default_str();
   compare_command->callback([&] { code = guarded([&] { return run_compare(compare); }); });
 
-  app.add_subcommand("doctor", "What works on this machine, and what does not")->callback([&] { code = guarded(run_doctor); });
+  app.add_subcommand("doctor", "What works on this machine, and what does not")->callback([&] {
+    code = guarded(run_doctor);
+  });
 
   try {
     app.parse(argc, argv);

@@ -17,13 +17,15 @@ constexpr double kAnyNumber = std::numeric_limits<double>::infinity();
 constexpr int kStride = 32;  // The largest stride of the P5 models.
 
 const std::vector<std::string> kRootKeys = {
-    "name", "model", "weights", "data", "synth", "imgsz", "epochs", "batch_size", "ranks", "device", "share_gpu", "seed",
-    "hyp", "rounds", "baseline", "margin", "validation", "strategies", "axes", "cos_lr", "label_smoothing", "workers",
-    "threads", "amp", "cache_images", "gradient_sync", "save_checkpoints"};
+    "name",         "model",         "weights",         "data",    "synth",      "imgsz",
+    "epochs",       "batch_size",    "ranks",           "device",  "share_gpu",  "seed",
+    "hyp",          "rounds",        "baseline",        "margin",  "validation", "strategies",
+    "axes",         "cos_lr",        "label_smoothing", "workers", "threads",    "amp",
+    "cache_images", "gradient_sync", "save_checkpoints"};
 const std::vector<std::string> kValidationKeys = {"placement", "interval", "subset", "subset_seed", "batch_size",
                                                   "precision", "shape",    "ema",    "loss",        "workers"};
-const std::vector<std::string> kSynthKeys = {"train_images", "val_images", "classes", "width", "height",
-                                             "vary", "objects_per_image", "quality", "seed"};
+const std::vector<std::string> kSynthKeys = {"train_images", "val_images",        "classes", "width", "height",
+                                             "vary",         "objects_per_image", "quality", "seed"};
 const std::vector<std::string> kModels = {"yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x"};
 
 std::vector<std::string> hyp_keys() {
@@ -100,7 +102,8 @@ std::vector<Axis> read_axes(const YamlSection& root) {
   for (const std::string& key : kValidationKeys) {
     if (!section.has(key)) continue;
     const YAML::Node values = section.node(key);
-    if (!values.IsSequence() || values.size() == 0) section.fail(key, "is not a list of values", "a list such as [1, 2]");
+    if (!values.IsSequence() || values.size() == 0)
+      section.fail(key, "is not a list of values", "a list such as [1, 2]");
     Axis axis{key, {}};
     std::set<std::string> texts;
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -135,8 +138,9 @@ void read_synth(const YamlSection& root, SyntheticSpec& synth) {
 }
 
 std::pair<double, double> hyperparameter_range(const std::string& name) {
-  static const std::set<std::string> shares = {"momentum", "warmup_momentum", "iou_t", "hsv_h", "hsv_s", "hsv_v", "translate",
-                                               "scale", "flipud", "fliplr", "mosaic", "mixup", "copy_paste"};
+  static const std::set<std::string> shares = {"momentum", "warmup_momentum", "iou_t",     "hsv_h",  "hsv_s",
+                                               "hsv_v",    "translate",       "scale",     "flipud", "fliplr",
+                                               "mosaic",   "mixup",           "copy_paste"};
   if (shares.contains(name)) return {0.0, 1.0};
   if (name == "degrees" || name == "shear") return {0.0, 180.0};
   if (name == "perspective") return {0.0, 0.001};
@@ -166,7 +170,8 @@ void read_hyp(const YamlSection& root, RunSpec& spec) {
       spec.hyp = builtin_hyperparameters(base);
     } else {
       const auto file = holder.path(key, allowed);
-      if (!std::filesystem::is_regular_file(file)) holder.fail(key, "no such set or file (" + file.string() + ")", allowed);
+      if (!std::filesystem::is_regular_file(file))
+        holder.fail(key, "no such set or file (" + file.string() + ")", allowed);
       const YamlSource source{file.string(), file.parent_path(), {}};
       auto keys = hyp_keys();
       keys.erase(keys.begin());
@@ -194,7 +199,8 @@ void read_data(const YamlSection& root, Scenario& scenario) {
   if (root.has("weights") && root.scalar("weights", "none, or the path of a .safetensors file") != "none") {
     scenario.base.weights = root.path("weights", "none, or the path of a .safetensors file");
     if (!std::filesystem::is_regular_file(scenario.base.weights)) {
-      root.fail("weights", "no such file (" + scenario.base.weights.string() + ")", "none, or the path of a .safetensors file");
+      root.fail("weights", "no such file (" + scenario.base.weights.string() + ")",
+                "none, or the path of a .safetensors file");
     }
   }
 }
@@ -202,7 +208,8 @@ void read_data(const YamlSection& root, Scenario& scenario) {
 void read_training(const YamlSection& root, const Machine& machine, Scenario& scenario) {
   RunSpec& base = scenario.base;
   root.text("model", base.model);
-  if (std::find(kModels.begin(), kModels.end(), base.model) == kModels.end()) root.fail("model", "unknown model", joined(kModels));
+  if (std::find(kModels.begin(), kModels.end(), base.model) == kModels.end())
+    root.fail("model", "unknown model", joined(kModels));
   root.integer("imgsz", base.imgsz, 1, 8192);
   const int rounded = std::max((base.imgsz + kStride - 1) / kStride * kStride, 2 * kStride);
   if (rounded != base.imgsz) {
@@ -214,8 +221,10 @@ void read_training(const YamlSection& root, const Machine& machine, Scenario& sc
   root.integer("ranks", base.ranks, 1, 4096);
   root.integer("batch_size", base.batch_size, 1, kAnyInt);
   if (base.batch_size % base.ranks != 0) {
-    root.fail(root.has("batch_size") ? "batch_size" : "ranks", "batch_size " + std::to_string(base.batch_size) +
-              " cannot be dealt evenly to " + std::to_string(base.ranks) + " ranks", "multiples of ranks (batch_size counts all ranks)");
+    root.fail(root.has("batch_size") ? "batch_size" : "ranks",
+              "batch_size " + std::to_string(base.batch_size) + " cannot be dealt evenly to " +
+                  std::to_string(base.ranks) + " ranks",
+              "multiples of ranks (batch_size counts all ranks)");
   }
   root.integer("seed", base.seed, 0, kAnyInt64);
   root.boolean("cos_lr", base.cos_lr);
@@ -235,7 +244,8 @@ void read_training(const YamlSection& root, const Machine& machine, Scenario& sc
 }
 
 /// GPU numbers of `cuda:0,1`; all GPUs for `cuda`.
-std::vector<int> requested_gpus(const YamlSection& root, const std::string& device, int gpus, const std::string& allowed) {
+std::vector<int> requested_gpus(const YamlSection& root, const std::string& device, int gpus,
+                                const std::string& allowed) {
   std::vector<int> ids;
   if (device == "cuda" || device == "auto") {
     for (int id = 0; id < gpus; ++id) ids.push_back(id);
@@ -247,10 +257,12 @@ std::vector<int> requested_gpus(const YamlSection& root, const std::string& devi
       digits += c;
       continue;
     }
-    const bool number = !digits.empty() && digits.size() < 5 && digits.find_first_not_of("0123456789") == std::string::npos;
+    const bool number =
+        !digits.empty() && digits.size() < 5 && digits.find_first_not_of("0123456789") == std::string::npos;
     if (!number) root.fail("device", "unknown device", allowed);
     ids.push_back(std::stoi(digits));
-    if (ids.back() >= gpus) root.fail("device", "there is no GPU " + digits + ", this machine has " + std::to_string(gpus), allowed);
+    if (ids.back() >= gpus)
+      root.fail("device", "there is no GPU " + digits + ", this machine has " + std::to_string(gpus), allowed);
     digits.clear();
   }
   return ids;
@@ -270,14 +282,17 @@ void read_device(const YamlSection& root, const Machine& machine, RunSpec& base)
   if (cuda) {
     const auto ids = requested_gpus(root, device, machine.gpus, allowed);
     if (base.ranks > static_cast<int>(ids.size()) && !share_gpu) {
-      root.fail(root.has("ranks") ? "ranks" : "device", std::to_string(base.ranks) + " ranks need as many GPUs, there are " +
-                std::to_string(ids.size()), "at most one rank per GPU, or `share_gpu: true` (timings are then not comparable)");
+      root.fail(root.has("ranks") ? "ranks" : "device",
+                std::to_string(base.ranks) + " ranks need as many GPUs, there are " + std::to_string(ids.size()),
+                "at most one rank per GPU, or `share_gpu: true` (timings are then not comparable)");
     }
-    for (int rank = 0; rank < base.ranks; ++rank) base.device_ids.push_back(ids[static_cast<std::size_t>(rank) % ids.size()]);
+    for (int rank = 0; rank < base.ranks; ++rank)
+      base.device_ids.push_back(ids[static_cast<std::size_t>(rank) % ids.size()]);
   }
   base.amp = cuda ? AmpMode::fp16 : AmpMode::off;
   if (root.has("amp") && root.scalar("amp", "auto, off, fp16, bf16") != "auto") root.choice("amp", base.amp);
-  if (!cuda && base.amp != AmpMode::off) root.fail("amp", "mixed precision needs a GPU, this sweep runs on the CPU", "auto, off");
+  if (!cuda && base.amp != AmpMode::off)
+    root.fail("amp", "mixed precision needs a GPU, this sweep runs on the CPU", "auto, off");
 }
 
 /// A name of `strategies`; with axes, a strategy's own name stands for its first point.
@@ -304,7 +319,8 @@ Override parse_override(const std::string& text) {
   return {text.substr(0, equals), text.substr(equals + 1), "--set " + text};
 }
 
-Scenario parse_scenario(const std::filesystem::path& file, const std::vector<Override>& overrides, const Machine& machine) {
+Scenario parse_scenario(const std::filesystem::path& file, const std::vector<Override>& overrides,
+                        const Machine& machine) {
   const YamlSource source{file.string(), file.parent_path(), overrides};
   const YamlSection root(source, source.load(), "", kRootKeys);
   Scenario scenario;
@@ -315,7 +331,8 @@ Scenario parse_scenario(const std::filesystem::path& file, const std::vector<Ove
   read_training(root, machine, scenario);
   read_device(root, machine, scenario.base);
   read_hyp(root, scenario.base);
-  read_validation(YamlSection(source, root.node("validation"), "validation", kValidationKeys), scenario.base.validation);
+  read_validation(YamlSection(source, root.node("validation"), "validation", kValidationKeys),
+                  scenario.base.validation);
   const auto named = read_strategies(root, scenario.base.validation);
   scenario.strategies = multiply(named, read_axes(root));
   scenario.baseline = resolve_baseline(root, named, scenario.strategies);
@@ -326,7 +343,11 @@ Scenario parse_scenario(const std::filesystem::path& file, const std::vector<Ove
 }
 
 std::vector<std::pair<std::string, std::vector<std::string>>> scenario_keys() {
-  return {{"", kRootKeys}, {"validation", kValidationKeys}, {"strategies", strategy_keys()}, {"synth", kSynthKeys}, {"hyp", hyp_keys()}};
+  return {{"", kRootKeys},
+          {"validation", kValidationKeys},
+          {"strategies", strategy_keys()},
+          {"synth", kSynthKeys},
+          {"hyp", hyp_keys()}};
 }
 
 }  // namespace valbench

@@ -17,13 +17,13 @@ struct Skipped {
 
 /// What a sweep does.
 struct SweepPlan {
-  std::filesystem::path folder;   ///< Absolute; run folders lie in it.
-  std::vector<RunSpec> runs;      ///< In running order: round by round, shuffled inside each round by the seed.
+  std::filesystem::path folder;  ///< Absolute; run folders lie in it.
+  std::vector<RunSpec> runs;     ///< In running order: round by round, shuffled inside each round by the seed.
   std::vector<Skipped> skipped;
 };
 
-/// Strategies times rounds. The order inside a round depends on seed and round alone, so more rounds keep the earlier ones.
-/// Throws InputError when the baseline cannot run here.
+/// Strategies times rounds. The order inside a round depends on seed and round alone, so more rounds keep the earlier
+/// ones. Throws InputError when the baseline cannot run here.
 SweepPlan plan_sweep(const Scenario& scenario, const std::filesystem::path& folder);
 
 /// `results/NAME` in the current folder.

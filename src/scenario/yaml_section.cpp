@@ -123,7 +123,8 @@ void YamlSource::fail(const std::string& path, int line, const std::string& valu
   throw ScenarioError(file, line, path + (value.empty() ? "" : " = " + value) + ": " + tail);
 }
 
-YamlSection::YamlSection(const YamlSource& source, const YAML::Node& node, std::string path, std::vector<std::string> keys)
+YamlSection::YamlSection(const YamlSource& source, const YAML::Node& node, std::string path,
+                         std::vector<std::string> keys)
     : source_(source),
       node_(!node.IsDefined() || node.IsNull() ? YAML::Node(YAML::NodeType::Map) : node),
       path_(std::move(path)),
@@ -141,16 +142,18 @@ void YamlSection::check_keys() const {
     const int line = line_of(entry.first);
     if (std::find(keys_.begin(), keys_.end(), key) == keys_.end()) {
       const std::string near = nearest_name(key, keys_);
-      source_.fail(path_of(key), line, shown(entry.second), near.empty() ? "unknown key" : "unknown key, did you mean " + near + "?",
-                   joined(keys_));
+      source_.fail(path_of(key), line, shown(entry.second),
+                   near.empty() ? "unknown key" : "unknown key, did you mean " + near + "?", joined(keys_));
     }
-    if (!seen.insert(key).second) source_.fail(path_of(key), line, shown(entry.second), "the key stands here twice", "each key once");
+    if (!seen.insert(key).second)
+      source_.fail(path_of(key), line, shown(entry.second), "the key stands here twice", "each key once");
   }
 }
 
 YAML::Node YamlSection::node(const std::string& key) const {
   // A key that is read but not declared would be refused when a user wrote it.
-  if (std::find(keys_.begin(), keys_.end(), key) == keys_.end()) throw Error("scenario key " + path_of(key) + " is not declared");
+  if (std::find(keys_.begin(), keys_.end(), key) == keys_.end())
+    throw Error("scenario key " + path_of(key) + " is not declared");
   return static_cast<const YAML::Node&>(node_)[key];
 }
 
@@ -183,12 +186,13 @@ void YamlSection::boolean(const std::string& key, bool& field) const {
 
 void YamlSection::number(const std::string& key, double& field, double low, double high) const {
   if (!has(key)) return;
-  const std::string allowed = std::isinf(high) ? "a number from " + shown(low) + " up"
-                                               : "a number from " + shown(low) + " to " + shown(high);
+  const std::string allowed =
+      std::isinf(high) ? "a number from " + shown(low) + " up" : "a number from " + shown(low) + " to " + shown(high);
   const std::string value = scalar(key, allowed);
   double parsed = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), parsed);
-  if (error != std::errc() || end != value.data() + value.size() || !std::isfinite(parsed)) fail(key, "wrong type", allowed);
+  if (error != std::errc() || end != value.data() + value.size() || !std::isfinite(parsed))
+    fail(key, "wrong type", allowed);
   if (parsed < low || parsed > high) fail(key, "out of range", allowed);
   field = parsed;
 }

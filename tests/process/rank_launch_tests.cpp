@@ -23,7 +23,8 @@ namespace {
 
 /// A sweep folder with one prepared run of two ranks; gone at the end.
 struct FakeRun {
-  std::filesystem::path folder = std::filesystem::temp_directory_path() / ("valbench_launch_" + std::to_string(::getpid()));
+  std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("valbench_launch_" + std::to_string(::getpid()));
   std::filesystem::path program = std::filesystem::path(std::getenv("VALBENCH_SOURCE")) / "tests/process/fake_rank.sh";
   RunSpec spec;
   SignalWatch signals;
@@ -69,7 +70,8 @@ TEST_CASE("a rank that dies stops the others and is reported with its last lines
 
 TEST_CASE("a rank that is killed is reported with its signal") {
   FakeRun run("killed");
-  CHECK_THAT(run.launch().failure, Contains("rank 1 of r00-sharded was ended by signal 9") && Contains("memory (batch size 16)"));
+  CHECK_THAT(run.launch().failure,
+             Contains("rank 1 of r00-sharded was ended by signal 9") && Contains("memory (batch size 16)"));
 }
 
 TEST_CASE("a rank that refuses its input makes the run fail as bad input") {
@@ -86,7 +88,8 @@ TEST_CASE("ranks that exit with 0 without a record have failed") {
 
 TEST_CASE("Ctrl-C stops all ranks, and the run is interrupted") {
   FakeRun run("hang_until_told");
-  const LaunchResult result = launch_run(run.spec, run.program, run.signals, [](const RankProgress&) { ::raise(SIGINT); });
+  const LaunchResult result =
+      launch_run(run.spec, run.program, run.signals, [](const RankProgress&) { ::raise(SIGINT); });
   CHECK(result.status == RunStatus::interrupted);
   CHECK(read_run_record(run.spec.folder / "failed.json").status == "interrupted");
 }
@@ -130,7 +133,8 @@ TEST_CASE("ranks that share a GPU get a host name each for NCCL") {
   RunSpec spec;
   spec.ranks = 2, spec.device = DeviceKind::cuda, spec.device_ids = {0, 0};
   const auto shared = rank_environment(spec, 1, {});
-  CHECK(std::count(shared.begin(), shared.end(), std::pair<std::string, std::string>{"NCCL_HOSTID", "valbench-rank-1"}) == 1);
+  CHECK(std::count(shared.begin(), shared.end(),
+                   std::pair<std::string, std::string>{"NCCL_HOSTID", "valbench-rank-1"}) == 1);
   spec.device_ids = {0, 1};
   for (const auto& [name, value] : rank_environment(spec, 1, {})) CHECK(name != "NCCL_HOSTID");
 }

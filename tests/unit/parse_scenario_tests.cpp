@@ -76,7 +76,8 @@ TEST_CASE("a scenario becomes specs with every default written out") {
 
 TEST_CASE("an unknown key is answered with its line, the nearest key and all allowed ones") {
   const std::string error = error_of(kGood + "epoch: 3\n");
-  CHECK_THAT(error, Contains("scenario.yaml:11: epoch = 3: unknown key, did you mean epochs?") && Contains("Allowed: name, model,"));
+  CHECK_THAT(error, Contains("scenario.yaml:11: epoch = 3: unknown key, did you mean epochs?") &&
+                        Contains("Allowed: name, model,"));
   CHECK_THAT(error_of(kGood + "validation:\n  intervall: 2\n"),
              Contains(":12: validation.intervall = 2: unknown key, did you mean interval?") && Contains("subset_seed"));
   CHECK_THAT(error_of(replaced(kGood, "placement: sharded", "place: sharded")),
@@ -85,7 +86,9 @@ TEST_CASE("an unknown key is answered with its line, the nearest key and all all
   CHECK_THAT(error_of(kGood + "hyp: {lr: 3}\n"), Contains("hyp.lr = 3: unknown key"));
 }
 
-TEST_CASE("a repeated key is refused") { CHECK_THAT(error_of(kGood + "name: again\n"), Contains(":11:") && Contains("twice")); }
+TEST_CASE("a repeated key is refused") {
+  CHECK_THAT(error_of(kGood + "name: again\n"), Contains(":11:") && Contains("twice"));
+}
 
 TEST_CASE("a wrong type names file, line, key, value and what is allowed") {
   CHECK_THAT(error_of(replaced(kGood, "epochs: 3", "epochs: three")),
@@ -108,22 +111,28 @@ TEST_CASE("impossible values are refused") {
              Contains(":11: validation.subset = 0: out of range. Allowed: a fraction in (0, 1]"));
   CHECK_THAT(error_of(kGood + "validation: {subset: 1.5}\n"), Contains("validation.subset = 1.5: out of range"));
   CHECK_THAT(error_of(kGood + "validation: {subset: -3}\n"), Contains("validation.subset = -3: out of range"));
-  CHECK_THAT(error_of(kGood + "validation: {interval: 0}\n"), Contains("validation.interval = 0: out of range. Allowed: an integer from 1"));
-  CHECK_THAT(error_of(kGood + "validation: {precision: fp8}\n"), Contains("unknown value. Allowed: auto, fp32, fp16, bf16"));
+  CHECK_THAT(error_of(kGood + "validation: {interval: 0}\n"),
+             Contains("validation.interval = 0: out of range. Allowed: an integer from 1"));
+  CHECK_THAT(error_of(kGood + "validation: {precision: fp8}\n"),
+             Contains("unknown value. Allowed: auto, fp32, fp16, bf16"));
   CHECK_THAT(error_of(kGood + "rounds: 0\n"), Contains(":11: rounds = 0: out of range"));
   CHECK_THAT(error_of(kGood + "model: yolov7\n"), Contains("model = yolov7: unknown model. Allowed: yolov5n, yolov5s"));
-  CHECK_THAT(error_of(kGood + "hyp: {mosaic: 2}\n"), Contains("hyp.mosaic = 2: out of range. Allowed: a number from 0 to 1"));
-  CHECK_THAT(error_of(kGood + "hyp: voc\n"), Contains("hyp = voc: no such set or file") && Contains("scratch-low, VOC"));
+  CHECK_THAT(error_of(kGood + "hyp: {mosaic: 2}\n"),
+             Contains("hyp.mosaic = 2: out of range. Allowed: a number from 0 to 1"));
+  CHECK_THAT(error_of(kGood + "hyp: voc\n"),
+             Contains("hyp = voc: no such set or file") && Contains("scratch-low, VOC"));
   CHECK_THAT(error_of(kGood + "amp: fp16\n"), Contains("amp = fp16: mixed precision needs a GPU"));
   CHECK_THAT(error_of(kGood + "seed: 99999999999999999999\n"), Contains("seed") && Contains("out of range"));
 }
 
 TEST_CASE("two strategies of one name, none at all, and an unknown baseline are refused") {
-  CHECK_THAT(error_of(replaced(kGood, "name: sharded", "name: rank0")), Contains(":10: strategies[1].name = rank0: two strategies"));
+  CHECK_THAT(error_of(replaced(kGood, "name: sharded", "name: rank0")),
+             Contains(":10: strategies[1].name = rank0: two strategies"));
   CHECK_THAT(error_of(replaced(kGood, "baseline: rank0", "baseline: rank1")),
              Contains(":7: baseline = rank1: no strategy has this name. Allowed: rank0, sharded"));
   CHECK_THAT(error_of("data: synth\n"), Contains("strategies: is missing"));
-  CHECK_THAT(error_of("data: synth\nstrategies: []\n"), Contains(":2: strategies = [list]: is not a list with entries"));
+  CHECK_THAT(error_of("data: synth\nstrategies: []\n"),
+             Contains(":2: strategies = [list]: is not a list with entries"));
   CHECK_THAT(error_of("data: synth\nstrategies: [{placement: rank0}]\n"), Contains("strategies[0].name: is missing"));
 }
 
@@ -138,10 +147,12 @@ TEST_CASE("missing data, weights and scenario files are refused with the path th
 TEST_CASE("GPUs are refused where there are too few, and shared only when asked for") {
   const Machine one{4, 1, ""}, two{4, 2, ""};
   CHECK_THAT(error_of(kGood + "device: cuda\n"), Contains(":11: device = cuda: there is no usable GPU: no driver"));
-  CHECK_THAT(error_of(kGood, {}, one), Contains(":5: ranks = 2: 2 ranks need as many GPUs, there are 1") && Contains("share_gpu: true"));
+  CHECK_THAT(error_of(kGood, {}, one),
+             Contains(":5: ranks = 2: 2 ranks need as many GPUs, there are 1") && Contains("share_gpu: true"));
   CHECK_THAT(error_of(kGood + "device: cuda:0,7\n", {}, two), Contains("there is no GPU 7"));
   CHECK_THAT(error_of(kGood + "device: cuda:x\n", {}, two), Contains("unknown device"));
-  CHECK_THAT(error_of(kGood + "device: tpu\n", {}, two), Contains("unknown device. Allowed: auto, cpu, cuda, cuda:0,1"));
+  CHECK_THAT(error_of(kGood + "device: tpu\n", {}, two),
+             Contains("unknown device. Allowed: auto, cpu, cuda, cuda:0,1"));
   CHECK(ScenarioFile(kGood + "share_gpu: true\n").parse({}, one).base.device_ids == std::vector<int>{0, 0});
   const Scenario s = ScenarioFile(kGood + "device: cuda:1,0\n").parse({}, two);
   CHECK(s.base.device_ids == std::vector<int>{1, 0});
@@ -198,11 +209,13 @@ TEST_CASE("hyperparameters come from a set, a file, or changes to one") {
 }
 
 TEST_CASE("--set overrides the file, is checked alike, and its errors name the option") {
-  const Scenario s = parse_with("validation: {interval: 3}", {"validation.interval=2", "synth.val_images=64", "rounds=2"});
+  const Scenario s =
+      parse_with("validation: {interval: 3}", {"validation.interval=2", "synth.val_images=64", "rounds=2"});
   CHECK(s.strategies[0].interval == 2);
   CHECK(s.synth.val_images == 64);
   CHECK(s.rounds == 2);
-  CHECK_THAT(error_of(kGood, {"validation.interval=0"}), Catch::StartsWith("--set validation.interval=0: out of range. Allowed:"));
+  CHECK_THAT(error_of(kGood, {"validation.interval=0"}),
+             Catch::StartsWith("--set validation.interval=0: out of range. Allowed:"));
   CHECK_THAT(error_of(kGood, {"epoch=4"}), Catch::StartsWith("--set epoch=4: unknown key, did you mean epochs?"));
   CHECK_THAT(error_of(kGood, {"epochs.x=4"}), Contains("--set epochs.x=4: epochs is not a map"));
   CHECK_THAT(error_of(kGood, {"epochs"}), Contains("--set epochs: no `=`"));
@@ -244,7 +257,8 @@ TEST_CASE("the committed scenarios parse") {
   for (const auto& entry : std::filesystem::directory_iterator(scenarios)) {
     if (entry.path().extension() != ".yaml") continue;
     INFO(entry.path());
-    CHECK_NOTHROW(parse_scenario(entry.path(), {parse_override("data=synth"), parse_override("weights=none")}, {8, 2, ""}));
+    CHECK_NOTHROW(
+        parse_scenario(entry.path(), {parse_override("data=synth"), parse_override("weights=none")}, {8, 2, ""}));
     ++checked;
   }
   CHECK(checked >= 3);

@@ -86,7 +86,8 @@ TEST_CASE("synthetic data lie in the sweep's folder") {
 }
 
 TEST_CASE("two specs are the same work when all but the folder is equal") {
-  const SweepPlan here = plan_sweep(three_strategies(), "/tmp/here"), there = plan_sweep(three_strategies(), "/tmp/there");
+  const SweepPlan here = plan_sweep(three_strategies(), "/tmp/here"),
+                  there = plan_sweep(three_strategies(), "/tmp/there");
   CHECK(same_work(here.runs[0], there.runs[0]));
   RunSpec changed = here.runs[0];
   changed.hyp.lr0 *= 1.0000001;
@@ -94,10 +95,12 @@ TEST_CASE("two specs are the same work when all but the folder is equal") {
 }
 
 TEST_CASE("axes multiply the strategies, the first axis slowest") {
-  const Axis batch{"batch_size", {{"16", [](ValidationSpec& s) { s.batch_size = 16; }},
-                                  {"32", [](ValidationSpec& s) { s.batch_size = 32; }}}};
-  const Axis shape{"shape", {{"rect", [](ValidationSpec& s) { s.shape = BatchShape::rect; }},
-                             {"square", [](ValidationSpec& s) { s.shape = BatchShape::square; }}}};
+  const Axis batch{
+      "batch_size",
+      {{"16", [](ValidationSpec& s) { s.batch_size = 16; }}, {"32", [](ValidationSpec& s) { s.batch_size = 32; }}}};
+  const Axis shape{"shape",
+                   {{"rect", [](ValidationSpec& s) { s.shape = BatchShape::rect; }},
+                    {"square", [](ValidationSpec& s) { s.shape = BatchShape::square; }}}};
   const auto points = multiply(three_strategies().strategies, {batch, shape});
   REQUIRE(points.size() == 12);
   CHECK(points[0].name == "rank0 batch_size=16 shape=rect");

@@ -13,9 +13,9 @@ namespace valbench {
 /// Options that sweep and plan share.
 struct SweepOptions {
   std::filesystem::path scenario;
-  std::filesystem::path out;       ///< Empty: results/NAME.
-  std::vector<std::string> set;    ///< key=value
-  std::string rounds;              ///< Empty: the scenario's.
+  std::filesystem::path out;     ///< Empty: results/NAME.
+  std::vector<std::string> set;  ///< key=value
+  std::string rounds;            ///< Empty: the scenario's.
   bool resume = false;
   bool profile = false;
 };

@@ -13,12 +13,15 @@ namespace {
 
 /// The complete runs of a folder, which must be of one strategy.
 std::vector<RunRecord> runs_of_one_strategy(const std::filesystem::path& folder) {
-  if (!std::filesystem::is_directory(folder)) throw InputError(folder.string() + ": no such folder. Give a folder with run.json in or below it");
+  if (!std::filesystem::is_directory(folder))
+    throw InputError(folder.string() + ": no such folder. Give a folder with run.json in or below it");
   auto records = read_runs(folder);
   if (records.empty()) throw InputError(folder.string() + ": no complete run in it");
   for (const auto& record : records) {
     const std::string &first = records.front().spec.validation.name, &other = record.spec.validation.name;
-    if (other != first) throw InputError(folder.string() + ": holds runs of several strategies (" + first + ", " + other + "). Give one run folder");
+    if (other != first)
+      throw InputError(folder.string() + ": holds runs of several strategies (" + first + ", " + other +
+                       "). Give one run folder");
   }
   return records;
 }

@@ -17,7 +17,8 @@ void say(const std::string& what, const std::string& value) { print_line(fmt::fo
 std::string gpu_names() {
   for (const char* program : {"/usr/bin/nvidia-smi", "/usr/local/nvidia/bin/nvidia-smi"}) {
     if (::access(program, X_OK) != 0) continue;
-    const auto run = run_captured({program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"}, 20);
+    const auto run =
+        run_captured({program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"}, 20);
     if (run.exit.ok()) return run.output;
   }
   return {};
@@ -45,7 +46,8 @@ int run_doctor() {
   const Machine machine = find_machine();
   utsname system{};
   ::uname(&system);
-  const double gib = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE)) / (1 << 30);
+  const double gib =
+      static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE)) / (1 << 30);
   say("system", fmt::format("{} {} {}", system.sysname, system.release, system.machine));
   say("cores", std::to_string(machine.cores));
   say("memory", fmt::format("{:.1f} GiB", gib));
@@ -54,7 +56,9 @@ int run_doctor() {
   const bool ranks = describe_rank_program();
   print_line("");
   say("CPU training", ranks ? "works" : "does not work: see valbench-rank above");
-  say("GPU training", !ranks ? "does not work: see valbench-rank above" : machine.gpus > 0 ? "works" : "needs an NVIDIA GPU and driver 580 or newer");
+  say("GPU training", !ranks             ? "does not work: see valbench-rank above"
+                      : machine.gpus > 0 ? "works"
+                                         : "needs an NVIDIA GPU and driver 580 or newer");
   return ranks ? 0 : 4;
 }
 

@@ -60,14 +60,16 @@ class SweepRunner {
     const LaunchResult result = launch_run(spec, program_, signals_, [&](const RankProgress& p) {
       const double elapsed_s = seconds_between(begin_ns, now_ns());
       const double done = (static_cast<double>(index) + p.fraction()) / static_cast<double>(plan_.runs.size());
-      progress_.update(done, eta_.left_s(spec.validation.name, elapsed_s, p.fraction(), waiting),
-                       fmt::format("{}  epoch {}/{} {} {}/{}", head, p.epoch + 1, p.epochs, p.phase, p.batch, p.batches), now_ns());
+      progress_.update(
+          done, eta_.left_s(spec.validation.name, elapsed_s, p.fraction(), waiting),
+          fmt::format("{}  epoch {}/{} {} {}/{}", head, p.epoch + 1, p.epochs, p.phase, p.batch, p.batches), now_ns());
     });
     const double seconds = seconds_between(begin_ns, now_ns());
     if (result.status == RunStatus::complete) {
       eta_.finished(spec.validation.name, seconds);
       const double left_s = eta_.estimate_s(waiting);
-      progress_.line(head + ": " + format_duration(seconds) + (waiting.empty() ? "" : ", " + format_duration(left_s) + " left"));
+      progress_.line(head + ": " + format_duration(seconds) +
+                     (waiting.empty() ? "" : ", " + format_duration(left_s) + " left"));
     } else {
       failed_runs_ += result.status == RunStatus::failed ? 1 : 0;
       progress_.line(head + ": " + result.failure);
@@ -102,7 +104,8 @@ int run_sweep(const SweepOptions& options) {
     return code;
   }
   print_comparison(scenario, plan);
-  if (runner.failed_runs() > 0) log_error(fmt::format("{} of {} runs failed; redo them with --resume", runner.failed_runs(), plan.runs.size()));
+  if (runner.failed_runs() > 0)
+    log_error(fmt::format("{} of {} runs failed; redo them with --resume", runner.failed_runs(), plan.runs.size()));
   log_note("results: " + plan.folder.string());
   return code;
 }

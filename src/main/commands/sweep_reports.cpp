@@ -49,7 +49,8 @@ void refresh_reports(const Scenario& scenario, const SweepPlan& plan) {
 void print_comparison(const Scenario& scenario, const SweepPlan& plan) {
   const auto records = records_of(plan);
   if (!has_baseline(records, scenario.baseline)) {
-    log_warning("no comparison: no complete, untraced run of the baseline " + scenario.baseline + " in " + plan.folder.string());
+    log_warning("no comparison: no complete, untraced run of the baseline " + scenario.baseline + " in " +
+                plan.folder.string());
     return;
   }
   print_line(console_report(compare_sweep(records, scenario.baseline, scenario.margin), ::isatty(STDOUT_FILENO) == 1));

@@ -15,8 +15,9 @@ namespace {
 
 /// What the set in a folder was made from; equal text means an equal set.
 std::string fingerprint(const SyntheticSpec& s) {
-  return fmt::format("train_images {} val_images {} classes {} width {} height {} vary {} objects_per_image {} quality {} seed {}\n",
-                     s.train_images, s.val_images, s.classes, s.width, s.height, s.vary, s.objects_per_image, s.quality, s.seed);
+  return fmt::format(
+      "train_images {} val_images {} classes {} width {} height {} vary {} objects_per_image {} quality {} seed {}\n",
+      s.train_images, s.val_images, s.classes, s.width, s.height, s.vary, s.objects_per_image, s.quality, s.seed);
 }
 
 }  // namespace
@@ -39,7 +40,8 @@ SweepPlan plan_of(const Scenario& scenario, const SweepOptions& options) {
 void check_data(const Scenario& scenario) {
   if (scenario.synthetic) {
     if (scenario.synth.classes > kMostSyntheticClasses) {
-      throw InputError(fmt::format("synth.classes = {}: out of range. Allowed: 1 to {}", scenario.synth.classes, kMostSyntheticClasses));
+      throw InputError(fmt::format("synth.classes = {}: out of range. Allowed: 1 to {}", scenario.synth.classes,
+                                   kMostSyntheticClasses));
     }
     return;
   }
@@ -54,9 +56,11 @@ void prepare_data(const Scenario& scenario, const SweepPlan& plan) {
   if (!scenario.synthetic) return;
   const auto folder = plan.folder / "data", marker = folder / "made_from.txt";
   const std::string wanted = fingerprint(scenario.synth);
-  if (std::filesystem::exists(marker) && std::filesystem::exists(folder / "data.yaml") && read_file(marker) == wanted) return;
+  if (std::filesystem::exists(marker) && std::filesystem::exists(folder / "data.yaml") && read_file(marker) == wanted)
+    return;
   std::filesystem::remove_all(folder);
-  log_note(fmt::format("making {} training and {} validation images", scenario.synth.train_images, scenario.synth.val_images));
+  log_note(fmt::format("making {} training and {} validation images", scenario.synth.train_images,
+                       scenario.synth.val_images));
   make_synthetic_dataset(scenario.synth, folder);
   write_atomically(marker, wanted);
 }

@@ -1,5 +1,6 @@
 #include "record/run_record.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -59,6 +60,10 @@ struct Reader {
   template <class T>
   static void read(const ordered_json& json, const std::string& path, T& value) {
     if constexpr (std::is_same_v<T, Measured>) {
+      if (json.is_null()) {
+        value = Measured::not_measured("the value was not finite");
+        return;
+      }
       value = json.is_object() ? Measured::not_measured(json.at("not_measured")) : Measured::of(json.get<double>());
     } else if constexpr (std::is_same_v<T, RunSpec>) {
       value = run_spec_from_json(json.dump());
@@ -67,6 +72,11 @@ struct Reader {
     } else if constexpr (requires { typename T::value_type; requires Visitable<typename T::value_type>; }) {
       for (std::size_t i = 0; i < json.size(); ++i) read(json.at(i), path + "[" + std::to_string(i) + "]", value.emplace_back());
     } else {
+      if constexpr (std::is_same_v<T, std::array<double, 3>>) {
+        if (json.size() != value.size()) throw RecordError("run record: field " + path + ": must hold 3 numbers");
+        for (std::size_t i = 0; i < value.size(); ++i) read(json.at(i), path + "[" + std::to_string(i) + "]", value[i]);
+        return;
+      }
       // JSON has no NaN or infinity: nlohmann writes null.
       if constexpr (std::is_floating_point_v<T>) {
         if (json.is_null()) {
@@ -101,7 +111,9 @@ RunRecord run_record_from_json(const std::string& text) {
   } catch (const nlohmann::json::exception& error) {
     throw RecordError(std::string("run record: not JSON: ") + error.what());
   }
-  const int version = object.value("schema_version", 0);
+  if (!object.is_object()) throw RecordError("run record: not a JSON object");
+  const auto found = object.find("schema_version");
+  const int version = found != object.end() && found->is_number_integer() ? found->get<int>() : 0;
   if (version != kRunRecordVersion) {
     throw RecordError("run record: schema_version is " + std::to_string(version) + ", this program reads " +
                       std::to_string(kRunRecordVersion) + "; run the sweep again with this version");

@@ -12,7 +12,8 @@
 
 namespace valbench {
 
-/// Enumerators of E with the names that scenarios and records use. Specialised below for every enumeration of run_spec.h.
+/// Enumerators of E with the names that scenarios and records use. Specialised below for every enumeration of
+/// run_spec.h.
 template <class E>
 inline constexpr auto kEnumNames = nullptr;
 
@@ -27,7 +28,8 @@ template <>
 inline constexpr std::array kEnumNames<BatchShape> = {std::pair{BatchShape::rect, "rect"},
                                                       std::pair{BatchShape::square, "square"}};
 template <>
-inline constexpr std::array kEnumNames<EmaUse> = {std::pair{EmaUse::copy, "copy"}, std::pair{EmaUse::in_place, "in_place"}};
+inline constexpr std::array kEnumNames<EmaUse> = {std::pair{EmaUse::copy, "copy"},
+                                                  std::pair{EmaUse::in_place, "in_place"}};
 template <>
 inline constexpr std::array kEnumNames<GradientSync> = {std::pair{GradientSync::micro_batch, "micro_batch"},
                                                         std::pair{GradientSync::step, "step"}};

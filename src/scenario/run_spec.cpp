@@ -80,7 +80,8 @@ struct FieldReader {
       if (!known) fail(name, "unknown value \"" + value.get<std::string>() + "\"");
       field = *known;
     } else {
-      if (std::is_integral_v<T> && !std::is_same_v<T, bool> && !value.is_number_integer()) fail(name, "is not an integer");
+      if (std::is_integral_v<T> && !std::is_same_v<T, bool> && !value.is_number_integer())
+        fail(name, "is not an integer");
       field = value.get<T>();
     }
   }

@@ -23,7 +23,8 @@ void visit_hyperparameters(Spec& h, Visit&& visit) {
 template <class Spec, class Visit>
 void visit_validation(Spec& v, Visit&& visit) {
   visit("name", v.name), visit("placement", v.placement), visit("interval", v.interval);
-  visit("subset_fraction", v.subset_fraction), visit("subset_count", v.subset_count), visit("subset_seed", v.subset_seed);
+  visit("subset_fraction", v.subset_fraction), visit("subset_count", v.subset_count),
+      visit("subset_seed", v.subset_seed);
   visit("batch_size", v.batch_size), visit("precision", v.precision), visit("shape", v.shape), visit("ema", v.ema);
   visit("loss", v.loss), visit("workers", v.workers);
 }

@@ -18,7 +18,8 @@ RunSpec unusual_spec() {
   spec.seed = 18446744073709551615ull, spec.hyp_name = "VOC", spec.hyp = builtin_hyperparameters("VOC");
   spec.label_smoothing = 0.1, spec.amp = AmpMode::bf16, spec.gradient_sync = GradientSync::step;
   spec.cos_lr = true, spec.cache_images = false, spec.oversubscribed = true, spec.profile = true;
-  spec.validation.placement = Placement::sharded, spec.validation.subset_fraction = 1.0 / 3, spec.validation.subset_seed = 9;
+  spec.validation.placement = Placement::sharded, spec.validation.subset_fraction = 1.0 / 3,
+  spec.validation.subset_seed = 9;
   spec.validation.precision = Precision::fp16, spec.validation.shape = BatchShape::square;
   spec.validation.ema = EmaUse::in_place, spec.validation.loss = false;
   return spec;
@@ -42,7 +43,8 @@ TEST_CASE("a missing or wrong field of spec.json is named together with the file
   std::string text = run_spec_to_json(unusual_spec());
   text.replace(text.find("\"sharded\""), 9, "\"shard\"");
   write_atomically(file, text);
-  CHECK_THROWS_WITH(read_run_spec(file), Contains(file.string()) && Contains("validation.placement") && Contains("shard"));
+  CHECK_THROWS_WITH(read_run_spec(file),
+                    Contains(file.string()) && Contains("validation.placement") && Contains("shard"));
   write_atomically(file, "{\"schema_version\": 1}");
   CHECK_THROWS_WITH(read_run_spec(file), Contains("scenario: is missing"));
   write_atomically(file, "half a fi");

@@ -1,0 +1,42 @@
+/// \file
+/// One rank as a child process.
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/subprocess.h"
+#include "launch/rank_environment.h"
+
+namespace valbench {
+
+/// A started rank. Its output goes to rank-N.log of the run folder. Killed and reaped when it is still there at the
+/// end.
+class RankProcess {
+ public:
+  RankProcess(const RunSpec& spec, int rank, const std::filesystem::path& program, const RankEndpoints& endpoints);
+  ~RankProcess();
+  RankProcess(const RankProcess&) = delete;
+  RankProcess& operator=(const RankProcess&) = delete;
+
+  int rank() const { return rank_; }
+  bool running() const { return !exit_; }
+  const std::optional<ChildExit>& exit() const { return exit_; }
+  /// Looks whether it has ended; true when that is new. Never blocks.
+  bool refresh();
+  /// To the whole process group; nothing once it has ended.
+  void send(int signal);
+
+ private:
+  int rank_;
+  pid_t pid_ = -1;
+  std::optional<ChildExit> exit_;
+};
+
+/// The last `lines` lines of a log file, indented by two spaces; `(empty)` for an empty or missing one.
+std::string last_lines(const std::filesystem::path& log, int lines);
+
+/// Why a rank failed, for the user: what rank-N.error.json says, else exit code or signal; then the end of its log.
+std::string describe_failure(const RunSpec& spec, int rank, const ChildExit& exit);
+
+}  // namespace valbench

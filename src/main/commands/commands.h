@@ -1,0 +1,42 @@
+/// \file
+/// The controller's commands. Each returns the exit code of design §1 and throws Error for what goes wrong.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "scenario/machine.h"
+#include "scenario/run_spec.h"
+
+namespace valbench {
+
+/// Options that sweep and plan share.
+struct SweepOptions {
+  std::filesystem::path scenario;
+  std::filesystem::path out;     ///< Empty: results/NAME.
+  std::vector<std::string> set;  ///< key=value
+  std::string rounds;            ///< Empty: the scenario's.
+  bool resume = false;
+  bool profile = false;
+};
+int run_sweep(const SweepOptions& options);
+int run_plan(const SweepOptions& options);
+
+struct SynthOptions {
+  SyntheticSpec spec;
+  std::filesystem::path out;
+};
+int run_synth(const SynthOptions& options);
+
+struct CompareOptions {
+  std::filesystem::path baseline, candidate;  ///< Run folders, or folders of runs of one strategy.
+  double margin = 0.01;
+};
+int run_compare(const CompareOptions& options);
+
+int run_doctor();
+
+/// Cores and GPUs. The driver is asked in a child process, so that this one never loads CUDA.
+Machine find_machine();
+
+}  // namespace valbench

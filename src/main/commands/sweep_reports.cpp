@@ -1,0 +1,59 @@
+// Where a sweep meets the analysis: records in, tables out.
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "compare/comparison.h"
+#include "main/commands/sweep_stages.h"
+#include "record/run_store.h"
+#include "report/console_report.h"
+#include "report/csv_report.h"
+
+namespace valbench {
+namespace {
+
+/// The records of the runs that the plan names: a folder may hold runs of an earlier plan.
+std::vector<RunRecord> records_of(const SweepPlan& plan) {
+  std::vector<RunRecord> records;
+  for (auto& record : read_runs(plan.folder)) {
+    const auto planned = [&](const RunSpec& run) { return run.run_id == record.spec.run_id; };
+    if (std::any_of(plan.runs.begin(), plan.runs.end(), planned)) records.push_back(std::move(record));
+  }
+  return records;
+}
+
+bool has_baseline(const std::vector<RunRecord>& records, const std::string& baseline) {
+  return std::any_of(records.begin(), records.end(), [&](const RunRecord& record) {
+    return record.status == "complete" && !record.spec.profile && record.spec.validation.name == baseline;
+  });
+}
+
+}  // namespace
+
+SweepEta durations_in(const std::filesystem::path& folder) {
+  SweepEta eta;
+  if (!std::filesystem::is_directory(folder)) return eta;
+  for (const auto& record : read_runs(folder)) {
+    if (record.status == "complete") eta.finished(record.spec.validation.name, record.startup_s + record.job_s);
+  }
+  return eta;
+}
+
+void refresh_reports(const Scenario& scenario, const SweepPlan& plan) {
+  const auto records = records_of(plan);
+  if (!has_baseline(records, scenario.baseline)) return;
+  write_csv_reports(compare_sweep(records, scenario.baseline, scenario.margin), records, plan.folder);
+}
+
+void print_comparison(const Scenario& scenario, const SweepPlan& plan) {
+  const auto records = records_of(plan);
+  if (!has_baseline(records, scenario.baseline)) {
+    log_warning("no comparison: no complete, untraced run of the baseline " + scenario.baseline + " in " +
+                plan.folder.string());
+    return;
+  }
+  print_line(console_report(compare_sweep(records, scenario.baseline, scenario.margin), ::isatty(STDOUT_FILENO) == 1));
+}
+
+}  // namespace valbench

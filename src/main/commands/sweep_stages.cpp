@@ -1,0 +1,68 @@
+#include "main/commands/sweep_stages.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "data/synthetic_dataset.h"
+#include "data/yolo_dataset.h"
+
+namespace valbench {
+namespace {
+
+/// What the set in a folder was made from; equal text means an equal set.
+std::string fingerprint(const SyntheticSpec& s) {
+  return fmt::format(
+      "train_images {} val_images {} classes {} width {} height {} vary {} objects_per_image {} quality {} seed {}\n",
+      s.train_images, s.val_images, s.classes, s.width, s.height, s.vary, s.objects_per_image, s.quality, s.seed);
+}
+
+}  // namespace
+
+Scenario scenario_of(const SweepOptions& options) {
+  std::vector<Override> overrides;
+  for (const auto& text : options.set) overrides.push_back(parse_override(text));
+  if (!options.rounds.empty()) overrides.push_back({"rounds", options.rounds, "--rounds " + options.rounds});
+  const Scenario scenario = parse_scenario(options.scenario, overrides, find_machine());
+  for (const auto& notice : scenario.notices) log_warning(notice);
+  return scenario;
+}
+
+SweepPlan plan_of(const Scenario& scenario, const SweepOptions& options) {
+  SweepPlan plan = plan_sweep(scenario, options.out.empty() ? default_sweep_folder(scenario) : options.out);
+  for (auto& run : plan.runs) run.profile = options.profile;
+  return plan;
+}
+
+void check_data(const Scenario& scenario) {
+  if (scenario.synthetic) {
+    if (scenario.synth.classes > kMostSyntheticClasses) {
+      throw InputError(fmt::format("synth.classes = {}: out of range. Allowed: 1 to {}", scenario.synth.classes,
+                                   kMostSyntheticClasses));
+    }
+    return;
+  }
+  const DataConfig config = read_data_config(scenario.base.data);
+  const int threads = scenario.base.ranks * scenario.base.workers;
+  for (const Split split : {Split::train, Split::val}) {
+    for (const auto& warning : load_yolo_dataset(config, split, threads).warnings) log_warning(warning);
+  }
+}
+
+void prepare_data(const Scenario& scenario, const SweepPlan& plan) {
+  if (!scenario.synthetic) return;
+  const auto folder = plan.folder / "data", marker = folder / "made_from.txt";
+  const std::string wanted = fingerprint(scenario.synth);
+  if (std::filesystem::exists(marker) && std::filesystem::exists(folder / "data.yaml") && read_file(marker) == wanted)
+    return;
+  std::filesystem::remove_all(folder);
+  log_note(fmt::format("making {} training and {} validation images", scenario.synth.train_images,
+                       scenario.synth.val_images));
+  make_synthetic_dataset(scenario.synth, folder);
+  write_atomically(marker, wanted);
+}
+
+}  // namespace valbench

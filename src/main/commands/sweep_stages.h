@@ -1,0 +1,27 @@
+/// \file
+/// The stages of a sweep that `sweep` and `plan` share.
+#pragma once
+#include "launch/sweep_eta.h"
+#include "main/commands/commands.h"
+#include "scenario/sweep_plan.h"
+
+namespace valbench {
+
+/// Parses the scenario with the options laid over it and says its notices.
+Scenario scenario_of(const SweepOptions& options);
+/// The runs in the folder that the options ask for; --profile marks them as traced.
+SweepPlan plan_of(const Scenario& scenario, const SweepOptions& options);
+
+/// Reads a data set the user gave, so that an empty one or a class out of range is refused before anything is written.
+void check_data(const Scenario& scenario);
+/// Makes the synthetic set under the sweep's folder, unless it is there with the same options.
+void prepare_data(const Scenario& scenario, const SweepPlan& plan);
+
+/// Durations of the complete runs in a folder; empty when there is none.
+SweepEta durations_in(const std::filesystem::path& folder);
+/// Writes the CSV files of the runs that are there, if any run of the baseline is.
+void refresh_reports(const Scenario& scenario, const SweepPlan& plan);
+/// Prints the comparison.
+void print_comparison(const Scenario& scenario, const SweepPlan& plan);
+
+}  // namespace valbench

@@ -1,0 +1,211 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "report/console_report.h"
+
+namespace valbench {
+namespace {
+
+using Strategies = std::vector<const StrategySummary*>;
+
+Strategies with_verdict(const SweepComparison& sweep, Verdict verdict) {
+  Strategies found;
+  for (const StrategySummary& s : sweep.strategies) {
+    if (!s.is_baseline && s.verdict == verdict) found.push_back(&s);
+  }
+  return found;
+}
+
+std::string list_of(const Strategies& strategies, const std::function<std::string(const StrategySummary&)>& text) {
+  std::string out;
+  for (std::size_t i = 0; i < strategies.size(); ++i) {
+    if (i > 0) out += i + 1 == strategies.size() ? " and " : ", ";
+    out += text(*strategies[i]);
+  }
+  return out;
+}
+
+std::string interval(const StrategySummary& s) {
+  return fmt::format("{:.3f}x [{:.3f}, {:.3f}]", *s.speedup.value, s.speedup_low.value.value_or(*s.speedup.value),
+                     s.speedup_high.value.value_or(*s.speedup.value));
+}
+
+/// How much of the baseline is validation, and what sharing it could save.
+std::string validation_cost(const SweepComparison& sweep) {
+  const StrategySummary& base = sweep.strategies.front();
+  if (!base.mean.val_share.value) {
+    return fmt::format("How much of the training is validation was not measured under {} ({}).", sweep.baseline,
+                       base.mean.val_share.reason);
+  }
+  std::string text = fmt::format("Under {}, validation is {:.0f} % of the time that rank 0 trains and validates", sweep.baseline,
+                                 100 * *base.mean.val_share.value);
+  if (base.mean.idle_gpu_s.value) {
+    text += fmt::format("; the ranks wait {:.3g} rank-seconds of a run for it", *base.mean.idle_gpu_s.value);
+  }
+  if (base.mean.balance_gain.value) {
+    text += fmt::format(". Sharing it evenly over {} ranks could save at most {:.0f} % (an upper bound)", sweep.spec.ranks,
+                        100 * *base.mean.balance_gain.value);
+  }
+  return text + ".";
+}
+
+const StrategySummary* fastest(const Strategies& strategies) {
+  const auto best = std::max_element(strategies.begin(), strategies.end(), [](const auto* a, const auto* b) {
+    return *a->speedup.value < *b->speedup.value;
+  });
+  return best == strategies.end() ? nullptr : *best;
+}
+
+/// Every epoch, every image, and bit for bit what rank 0 computes.
+bool keeps_all(const StrategySummary& s, const StrategySummary& base) {
+  return s.exact == "true" && s.validation.interval <= base.validation.interval &&
+         s.mean.val_images.value == base.mean.val_images.value;
+}
+
+void say_faster(const SweepComparison& sweep, std::vector<std::string>& out) {
+  const Strategies faster = with_verdict(sweep, Verdict::faster);
+  const StrategySummary* best = fastest(faster);
+  if (best == nullptr) {
+    if (sweep.strategies.size() > 1) out.push_back(fmt::format("No strategy is shown to be faster than {}.", sweep.baseline));
+    return;
+  }
+  const StrategySummary& base = sweep.strategies.front();
+  const double saved = 100 * (1 - 1 / *best->speedup.value);
+  std::string text = fmt::format("Fastest: {}, {} times the speed of {} ({:.0f} % less time)", best->strategy, interval(*best),
+                                 sweep.baseline, saved);
+  if (keeps_all(*best, base)) {
+    out.push_back(text + ", with the same validation work and the same metrics bit for bit.");
+    return;
+  }
+  if (best->mean.val_images.value && base.mean.val_images.value && *best->mean.val_images.value < *base.mean.val_images.value) {
+    text += fmt::format("; it validates {:.0f} instead of {:.0f} images a run", *best->mean.val_images.value,
+                        *base.mean.val_images.value);
+  }
+  Strategies keeping;
+  std::copy_if(faster.begin(), faster.end(), std::back_inserter(keeping), [&](const auto* s) { return keeps_all(*s, base); });
+  if (const StrategySummary* kept = fastest(keeping)) {
+    text += fmt::format(". Fastest with the same validation work and metrics bit for bit: {}, {}", kept->strategy, interval(*kept));
+  }
+  out.push_back(text + ".");
+}
+
+void say_other_verdicts(const SweepComparison& sweep, std::vector<std::string>& out) {
+  const auto name = [](const StrategySummary& s) { return s.strategy; };
+  const auto with_interval = [](const StrategySummary& s) { return s.strategy + " " + interval(s); };
+  if (const auto slower = with_verdict(sweep, Verdict::slower); !slower.empty()) {
+    out.push_back(fmt::format("Slower than {}: {}.", sweep.baseline, list_of(slower, with_interval)));
+  }
+  if (const auto same = with_verdict(sweep, Verdict::same); !same.empty()) {
+    out.push_back(fmt::format("No difference beyond the margin of {:.2g} %: {}.", 100 * sweep.margin, list_of(same, name)));
+  }
+  if (const auto open = with_verdict(sweep, Verdict::ambiguous); !open.empty()) {
+    out.push_back("Not decided: " + list_of(open, [](const StrategySummary& s) {
+      if (!s.reasons.empty()) return fmt::format("{} ({})", s.strategy, s.reasons.front());
+      return fmt::format("{} (these rounds would show a difference of {:.2g} % or more)", s.strategy,
+                         100 * s.paired->minimum_detectable_effect);
+    }) + ". More rounds narrow the interval.");
+  }
+}
+
+void say_invalid(const SweepComparison& sweep, std::vector<std::string>& out) {
+  for (const StrategySummary& s : sweep.strategies) {
+    if (s.verdict != Verdict::invalid) continue;
+    std::string reasons;
+    for (const std::string& reason : s.reasons) reasons += (reasons.empty() ? "" : "; ") + reason;
+    out.push_back(fmt::format("{} is INVALID, its numbers decide nothing: {}.", s.strategy, reasons));
+  }
+}
+
+void say_accuracy(const SweepComparison& sweep, std::vector<std::string>& out) {
+  Strategies exact, inexact, changed;
+  for (const StrategySummary& s : sweep.strategies) {
+    if (s.exact == "true") exact.push_back(&s);
+    if (s.exact == "false") inexact.push_back(&s);
+    if (s.mean.map50_95_delta.value && *s.mean.map50_95_delta.value != 0) changed.push_back(&s);
+  }
+  const auto name = [](const StrategySummary& s) { return s.strategy; };
+  std::string text;
+  if (!inexact.empty()) {
+    text += "NOT exact: " + list_of(inexact, [](const StrategySummary& s) { return s.strategy + " (" + s.first_difference + ")"; }) + ". ";
+  }
+  if (!exact.empty()) {
+    text += exact.size() == sweep.strategies.size()
+                ? "Exact: every strategy's metrics equal rank 0's own validation bit for bit."
+                : "Exact (metrics equal rank 0's own validation bit for bit): " + list_of(exact, name) + ".";
+  }
+  if (text.empty()) text = "No strategy's metrics were checked against rank 0's own validation.";
+  if (!changed.empty()) {
+    text += " Against a full fp32 validation of the same weights, mAP50-95 is off by " +
+            list_of(changed, [](const StrategySummary& s) {
+              return fmt::format("{:+.4f} ({})", *s.mean.map50_95_delta.value, s.strategy);
+            }) + ".";
+  }
+  out.push_back(text);
+}
+
+void say_noise(const SweepComparison& sweep, std::vector<std::string>& out) {
+  if (sweep.noise_floor.value) {
+    out.push_back(fmt::format("Noise floor: {:.2g} %, the half-width of {} against {}, which are one strategy under two names.",
+                              100 * *sweep.noise_floor.value, sweep.noise_floor_strategy, sweep.baseline));
+  } else {
+    out.push_back("Noise floor: not measured (" + sweep.noise_floor.reason + ").");
+  }
+  for (const StrategySummary& s : sweep.strategies) {
+    if (!s.outlier_runs.empty()) {
+      std::string runs;
+      for (const std::string& run : s.outlier_runs) runs += (runs.empty() ? "" : ", ") + run;
+      out.push_back(fmt::format("Unusual job time (counted all the same): {}.", runs));
+    }
+  }
+}
+
+/// One line per reason, with the strategies and columns it leaves empty.
+void say_unmeasured(const SweepComparison& sweep, std::vector<std::string>& out) {
+  const std::vector<std::pair<Measured RunMeasures::*, std::string>> shown = {
+      {&RunMeasures::val_share, "validation time"}, {&RunMeasures::idle_gpu_s, "idle time"},
+      {&RunMeasures::comm_wait_s, "communication wait"}, {&RunMeasures::map50_95, "mAP"},
+      {&RunMeasures::map50_95_delta, "mAP error"}, {&RunMeasures::peak_memory_mib, "peak memory"}};
+  std::string parts;
+  for (const auto& [measure, what] : shown) {
+    std::vector<std::pair<std::string, Strategies>> by_reason;
+    for (const StrategySummary& s : sweep.strategies) {
+      const Measured& value = s.mean.*measure;
+      if (value.value || s.runs == 0) continue;
+      auto at = std::find_if(by_reason.begin(), by_reason.end(), [&](const auto& r) { return r.first == value.reason; });
+      if (at == by_reason.end()) at = by_reason.insert(by_reason.end(), {value.reason, {}});
+      at->second.push_back(&s);
+    }
+    for (const auto& [reason, strategies] : by_reason) {
+      std::string why = reason;
+      if (const std::string prefix = "not measured ("; why.starts_with(prefix)) why = why.substr(prefix.size(), why.size() - prefix.size() - 1);
+      const std::string who = strategies.size() == sweep.strategies.size()
+                                  ? "" : " of " + list_of(strategies, [](const StrategySummary& s) { return s.strategy; });
+      parts += fmt::format("{}{}{} ({})", parts.empty() ? "" : "; ", what, who, why);
+    }
+  }
+  if (!parts.empty()) out.push_back("Not measured: " + parts + ".");
+}
+
+}  // namespace
+
+std::vector<std::string> report_sentences(const SweepComparison& comparison) {
+  std::vector<std::string> out;
+  say_invalid(comparison, out);
+  out.push_back(validation_cost(comparison));
+  say_faster(comparison, out);
+  say_other_verdicts(comparison, out);
+  say_accuracy(comparison, out);
+  say_noise(comparison, out);
+  say_unmeasured(comparison, out);
+  if (comparison.traced_runs > 0) {
+    out.push_back(fmt::format("{} traced {} left out: tracing changes timing.", comparison.traced_runs,
+                              comparison.traced_runs == 1 ? "run is" : "runs are"));
+  }
+  for (const std::string& note : comparison.notes) out.push_back(note);
+  return out;
+}
+
+}  // namespace valbench

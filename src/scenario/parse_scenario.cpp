@@ -1,0 +1,353 @@
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "base/error.h"
+#include "scenario/axis.h"
+#include "scenario/scenario.h"
+#include "scenario/spec_fields.h"
+#include "scenario/yaml_section.h"
+
+namespace valbench {
+namespace {
+
+constexpr std::int64_t kAnyInt = std::numeric_limits<int>::max();
+constexpr std::int64_t kAnyInt64 = std::numeric_limits<std::int64_t>::max();
+constexpr double kAnyNumber = std::numeric_limits<double>::infinity();
+constexpr int kStride = 32;  // The largest stride of the P5 models.
+
+const std::vector<std::string> kRootKeys = {
+    "name",         "model",         "weights",         "data",    "synth",      "imgsz",
+    "epochs",       "batch_size",    "ranks",           "device",  "share_gpu",  "seed",
+    "hyp",          "rounds",        "baseline",        "margin",  "validation", "strategies",
+    "axes",         "cos_lr",        "label_smoothing", "workers", "threads",    "amp",
+    "cache_images", "gradient_sync", "save_checkpoints"};
+const std::vector<std::string> kValidationKeys = {"placement", "interval", "subset", "subset_seed", "batch_size",
+                                                  "precision", "shape",    "ema",    "loss",        "workers"};
+const std::vector<std::string> kSynthKeys = {"train_images", "val_images",        "classes", "width", "height",
+                                             "vary",         "objects_per_image", "quality", "seed"};
+const std::vector<std::string> kModels = {"yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x"};
+
+std::vector<std::string> hyp_keys() {
+  std::vector<std::string> keys = {"base"};
+  Hyperparameters hyp;
+  visit_hyperparameters(hyp, [&](const char* name, double&) { keys.emplace_back(name); });
+  return keys;
+}
+
+std::vector<std::string> strategy_keys() {
+  std::vector<std::string> keys = {"name"};
+  keys.insert(keys.end(), kValidationKeys.begin(), kValidationKeys.end());
+  return keys;
+}
+
+/// A share of the images (`0.5`), or their number (`500`); 1 and 1.0 are the whole set.
+void read_subset(const YamlSection& section, ValidationSpec& spec) {
+  if (!section.has("subset")) return;
+  const std::string allowed = "a fraction in (0, 1], or a number of images from 2 up";
+  const std::string text = section.scalar("subset", allowed);
+  if (text.find_first_of(".eE") == std::string::npos) section.integer("subset", spec.subset_count, 0, kAnyInt64);
+  double value = 0;
+  section.number("subset", value, -kAnyNumber, kAnyNumber);
+  if (value <= 0) section.fail("subset", "out of range", allowed);
+  if (value > 1 && text.find_first_of(".eE") != std::string::npos) section.fail("subset", "out of range", allowed);
+  spec.subset_count = value > 1 ? static_cast<std::int64_t>(value) : 0;
+  spec.subset_fraction = value > 1 ? 1.0 : value;
+}
+
+void read_validation(const YamlSection& section, ValidationSpec& spec) {
+  section.choice("placement", spec.placement);
+  section.integer("interval", spec.interval, 1, kAnyInt);
+  read_subset(section, spec);
+  section.integer("subset_seed", spec.subset_seed, 0, kAnyInt64);
+  if (section.has("batch_size")) {
+    const std::string allowed = "auto, or an integer from 1 up";
+    if (section.scalar("batch_size", allowed) == "auto") {
+      spec.batch_size = 0;
+    } else {
+      section.integer("batch_size", spec.batch_size, 1, kAnyInt);
+    }
+  }
+  section.choice("precision", spec.precision);
+  section.choice("shape", spec.shape);
+  section.choice("ema", spec.ema);
+  section.boolean("loss", spec.loss);
+  section.integer("workers", spec.workers, 0, 1024);
+}
+
+std::vector<ValidationSpec> read_strategies(const YamlSection& root, const ValidationSpec& defaults) {
+  const std::string allowed = "a list such as `- {name: sharded, placement: sharded}`, keys " + joined(strategy_keys());
+  const YAML::Node list = root.node("strategies");
+  if (!list.IsDefined() || !list.IsSequence() || list.size() == 0) {
+    root.fail("strategies", list.IsDefined() ? "is not a list with entries" : "is missing", allowed);
+  }
+  std::vector<ValidationSpec> strategies;
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const YamlSection section(root.source(), list[i], "strategies[" + std::to_string(i) + "]", strategy_keys());
+    ValidationSpec spec = defaults;
+    if (!section.has("name")) section.fail("name", "is missing", "a name that no other strategy has");
+    section.text("name", spec.name);
+    if (!names.insert(spec.name).second) section.fail("name", "two strategies have this name", "names that differ");
+    read_validation(section, spec);
+    strategies.push_back(std::move(spec));
+  }
+  return strategies;
+}
+
+/// Each value is read as if it stood in a strategy, so that an axis allows just what a strategy allows.
+std::vector<Axis> read_axes(const YamlSection& root) {
+  const YamlSection section(root.source(), root.node("axes"), "axes", kValidationKeys);
+  std::vector<Axis> axes;
+  for (const std::string& key : kValidationKeys) {
+    if (!section.has(key)) continue;
+    const YAML::Node values = section.node(key);
+    if (!values.IsSequence() || values.size() == 0)
+      section.fail(key, "is not a list of values", "a list such as [1, 2]");
+    Axis axis{key, {}};
+    std::set<std::string> texts;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      YAML::Node map(YAML::NodeType::Map);
+      map[key] = values[i];
+      const YamlSection one(root.source(), map, "axes", {key});
+      ValidationSpec checked;
+      const auto read_one = [source = root.source(), map, key](ValidationSpec& spec) {
+        read_validation(YamlSection(source, map, "axes", kValidationKeys), spec);
+      };
+      read_one(checked);
+      const std::string text = one.scalar(key, "single values");
+      if (!texts.insert(text).second) one.fail(key, "the value stands here twice", "values that differ");
+      axis.values.push_back({text, read_one});
+    }
+    axes.push_back(std::move(axis));
+  }
+  return axes;
+}
+
+void read_synth(const YamlSection& root, SyntheticSpec& synth) {
+  const YamlSection section(root.source(), root.node("synth"), "synth", kSynthKeys);
+  section.integer("train_images", synth.train_images, 1, 10'000'000);
+  section.integer("val_images", synth.val_images, 1, 10'000'000);
+  section.integer("classes", synth.classes, 1, 1000);
+  section.integer("width", synth.width, 32, 16'384);
+  section.integer("height", synth.height, 32, 16'384);
+  section.boolean("vary", synth.vary);
+  section.number("objects_per_image", synth.objects_per_image, 0.1, 1000);
+  section.integer("quality", synth.quality, 1, 100);
+  section.integer("seed", synth.seed, 0, kAnyInt64);
+}
+
+std::pair<double, double> hyperparameter_range(const std::string& name) {
+  static const std::set<std::string> shares = {"momentum", "warmup_momentum", "iou_t",     "hsv_h",  "hsv_s",
+                                               "hsv_v",    "translate",       "scale",     "flipud", "fliplr",
+                                               "mosaic",   "mixup",           "copy_paste"};
+  if (shares.contains(name)) return {0.0, 1.0};
+  if (name == "degrees" || name == "shear") return {0.0, 180.0};
+  if (name == "perspective") return {0.0, 0.001};
+  if (name == "anchor_t") return {1.0, kAnyNumber};
+  return {0.0, kAnyNumber};
+}
+
+void read_hyp_values(const YamlSection& section, Hyperparameters& hyp) {
+  visit_hyperparameters(hyp, [&](const char* name, double& field) {
+    const auto [low, high] = hyperparameter_range(name);
+    section.number(name, field, low, high);
+  });
+}
+
+/// `hyp: NAME`, `hyp: FILE`, or a map of overrides with `base: NAME or FILE`.
+void read_hyp(const YamlSection& root, RunSpec& spec) {
+  const std::string allowed = "scratch-low, VOC, a YAML file, or a map of hyperparameters";
+  const YAML::Node node = root.node("hyp");
+  if (!node.IsDefined()) return;
+  const bool is_map = node.IsMap();
+  const YamlSection section(root.source(), is_map ? node : YAML::Node(), "hyp", hyp_keys());
+  const YamlSection& holder = is_map ? section : root;
+  const std::string key = is_map ? "base" : "hyp";
+  if (holder.has(key)) {
+    const std::string base = holder.scalar(key, allowed);
+    if (base == "scratch-low" || base == "VOC") {
+      spec.hyp = builtin_hyperparameters(base);
+    } else {
+      const auto file = holder.path(key, allowed);
+      if (!std::filesystem::is_regular_file(file))
+        holder.fail(key, "no such set or file (" + file.string() + ")", allowed);
+      const YamlSource source{file.string(), file.parent_path(), {}};
+      auto keys = hyp_keys();
+      keys.erase(keys.begin());
+      read_hyp_values(YamlSection(source, source.load(), "", keys), spec.hyp);
+    }
+    spec.hyp_name = base;
+  }
+  if (is_map) {
+    read_hyp_values(section, spec.hyp);
+    if (node.size() > (section.has("base") ? 1u : 0u)) spec.hyp_name += " (changed)";
+  }
+}
+
+void read_data(const YamlSection& root, Scenario& scenario) {
+  const std::string allowed = "synth, or the path of a data.yaml";
+  if (!root.has("data")) root.fail("data", "is missing", allowed);
+  scenario.synthetic = root.scalar("data", allowed) == "synth";
+  if (!scenario.synthetic) {
+    scenario.base.data = root.path("data", allowed);
+    if (!std::filesystem::is_regular_file(scenario.base.data)) {
+      root.fail("data", "no such file (" + scenario.base.data.string() + ")", allowed);
+    }
+  }
+  read_synth(root, scenario.synth);
+  if (root.has("weights") && root.scalar("weights", "none, or the path of a .safetensors file") != "none") {
+    scenario.base.weights = root.path("weights", "none, or the path of a .safetensors file");
+    if (!std::filesystem::is_regular_file(scenario.base.weights)) {
+      root.fail("weights", "no such file (" + scenario.base.weights.string() + ")",
+                "none, or the path of a .safetensors file");
+    }
+  }
+}
+
+void read_training(const YamlSection& root, const Machine& machine, Scenario& scenario) {
+  RunSpec& base = scenario.base;
+  root.text("model", base.model);
+  if (std::find(kModels.begin(), kModels.end(), base.model) == kModels.end())
+    root.fail("model", "unknown model", joined(kModels));
+  root.integer("imgsz", base.imgsz, 1, 8192);
+  const int rounded = std::max((base.imgsz + kStride - 1) / kStride * kStride, 2 * kStride);
+  if (rounded != base.imgsz) {
+    scenario.notices.push_back("imgsz " + std::to_string(base.imgsz) + " is rounded up to " + std::to_string(rounded) +
+                               ": a multiple of the stride 32, at least 64, as YOLOv5 does");
+    base.imgsz = rounded;
+  }
+  root.integer("epochs", base.epochs, 1, kAnyInt);
+  root.integer("ranks", base.ranks, 1, 4096);
+  root.integer("batch_size", base.batch_size, 1, kAnyInt);
+  if (base.batch_size % base.ranks != 0) {
+    root.fail(root.has("batch_size") ? "batch_size" : "ranks",
+              "batch_size " + std::to_string(base.batch_size) + " cannot be dealt evenly to " +
+                  std::to_string(base.ranks) + " ranks",
+              "multiples of ranks (batch_size counts all ranks)");
+  }
+  root.integer("seed", base.seed, 0, kAnyInt64);
+  root.boolean("cos_lr", base.cos_lr);
+  root.number("label_smoothing", base.label_smoothing, 0.0, 0.999);
+  root.integer("workers", base.workers, 1, 1024);
+  base.torch_threads = std::max(1, machine.cores / base.ranks);
+  root.integer("threads", base.torch_threads, 1, 1024);
+  base.oversubscribed = base.ranks * base.torch_threads > machine.cores;
+  if (base.oversubscribed) {
+    scenario.notices.push_back(std::to_string(base.ranks) + " ranks with " + std::to_string(base.torch_threads) +
+                               " threads each need more than the " + std::to_string(machine.cores) +
+                               " cores here: the runs are marked oversubscribed and get no verdict");
+  }
+  root.choice("gradient_sync", base.gradient_sync);
+  root.boolean("cache_images", base.cache_images);
+  root.boolean("save_checkpoints", base.save_checkpoints);
+}
+
+/// GPU numbers of `cuda:0,1`; all GPUs for `cuda`.
+std::vector<int> requested_gpus(const YamlSection& root, const std::string& device, int gpus,
+                                const std::string& allowed) {
+  std::vector<int> ids;
+  if (device == "cuda" || device == "auto") {
+    for (int id = 0; id < gpus; ++id) ids.push_back(id);
+    return ids;
+  }
+  std::string digits;
+  for (const char c : device.substr(5) + ",") {
+    if (c != ',') {
+      digits += c;
+      continue;
+    }
+    const bool number =
+        !digits.empty() && digits.size() < 5 && digits.find_first_not_of("0123456789") == std::string::npos;
+    if (!number) root.fail("device", "unknown device", allowed);
+    ids.push_back(std::stoi(digits));
+    if (ids.back() >= gpus)
+      root.fail("device", "there is no GPU " + digits + ", this machine has " + std::to_string(gpus), allowed);
+    digits.clear();
+  }
+  return ids;
+}
+
+void read_device(const YamlSection& root, const Machine& machine, RunSpec& base) {
+  const std::string allowed = "auto, cpu, cuda, cuda:0,1";
+  const std::string device = root.has("device") ? root.scalar("device", allowed) : "auto";
+  if (device != "auto" && device != "cpu" && device != "cuda" && !device.starts_with("cuda:")) {
+    root.fail("device", "unknown device", allowed);
+  }
+  const bool cuda = device == "auto" ? machine.gpus > 0 : device != "cpu";
+  if (cuda && machine.gpus == 0) root.fail("device", "there is no usable GPU: " + machine.gpu_note, "auto, cpu");
+  base.device = cuda ? DeviceKind::cuda : DeviceKind::cpu;
+  bool share_gpu = false;
+  root.boolean("share_gpu", share_gpu);
+  if (cuda) {
+    const auto ids = requested_gpus(root, device, machine.gpus, allowed);
+    if (base.ranks > static_cast<int>(ids.size()) && !share_gpu) {
+      root.fail(root.has("ranks") ? "ranks" : "device",
+                std::to_string(base.ranks) + " ranks need as many GPUs, there are " + std::to_string(ids.size()),
+                "at most one rank per GPU, or `share_gpu: true` (timings are then not comparable)");
+    }
+    for (int rank = 0; rank < base.ranks; ++rank)
+      base.device_ids.push_back(ids[static_cast<std::size_t>(rank) % ids.size()]);
+  }
+  base.amp = cuda ? AmpMode::fp16 : AmpMode::off;
+  if (root.has("amp") && root.scalar("amp", "auto, off, fp16, bf16") != "auto") root.choice("amp", base.amp);
+  if (!cuda && base.amp != AmpMode::off)
+    root.fail("amp", "mixed precision needs a GPU, this sweep runs on the CPU", "auto, off");
+}
+
+/// A name of `strategies`; with axes, a strategy's own name stands for its first point.
+std::string resolve_baseline(const YamlSection& root, const std::vector<ValidationSpec>& named,
+                             const std::vector<ValidationSpec>& points) {
+  std::string baseline = named.front().name;
+  root.text("baseline", baseline);
+  const std::size_t points_per_strategy = points.size() / named.size();
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    if (points[i].name == baseline || named[i / points_per_strategy].name == baseline) return points[i].name;
+    names.push_back(points[i].name);
+  }
+  root.fail("baseline", "no strategy has this name", joined(names));
+}
+
+}  // namespace
+
+Override parse_override(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw InputError("--set " + text + ": no `=` in it. Allowed: key=value, such as --set validation.interval=2");
+  }
+  return {text.substr(0, equals), text.substr(equals + 1), "--set " + text};
+}
+
+Scenario parse_scenario(const std::filesystem::path& file, const std::vector<Override>& overrides,
+                        const Machine& machine) {
+  const YamlSource source{file.string(), file.parent_path(), overrides};
+  const YamlSection root(source, source.load(), "", kRootKeys);
+  Scenario scenario;
+  scenario.file = std::filesystem::absolute(file).lexically_normal();
+  scenario.name = file.stem().string();
+  root.text("name", scenario.name);
+  scenario.base.scenario = scenario.name;
+  read_training(root, machine, scenario);
+  read_device(root, machine, scenario.base);
+  read_hyp(root, scenario.base);
+  read_validation(YamlSection(source, root.node("validation"), "validation", kValidationKeys),
+                  scenario.base.validation);
+  const auto named = read_strategies(root, scenario.base.validation);
+  scenario.strategies = multiply(named, read_axes(root));
+  scenario.baseline = resolve_baseline(root, named, scenario.strategies);
+  root.integer("rounds", scenario.rounds, 1, 10'000);
+  root.number("margin", scenario.margin, 0.0, 1.0);
+  read_data(root, scenario);
+  return scenario;
+}
+
+std::vector<std::pair<std::string, std::vector<std::string>>> scenario_keys() {
+  return {{"", kRootKeys},
+          {"validation", kValidationKeys},
+          {"strategies", strategy_keys()},
+          {"synth", kSynthKeys},
+          {"hyp", hyp_keys()}};
+}
+
+}  // namespace valbench

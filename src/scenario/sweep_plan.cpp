@@ -1,0 +1,106 @@
+#include "scenario/sweep_plan.h"
+
+#include <cctype>
+#include <cstdio>
+#include <numeric>
+#include <random>
+#include <set>
+
+#include "base/error.h"
+
+namespace valbench {
+namespace {
+
+/// Letters, digits, `.`, `_`, `=` and `-` survive; anything else becomes one `-`.
+std::string as_file_name(const std::string& name) {
+  std::string safe;
+  for (const char c : name) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' || c == '=' || c == '-';
+    if (plain) {
+      safe += c;
+    } else if (!safe.empty() && safe.back() != '-') {
+      safe += '-';
+    }
+  }
+  while (!safe.empty() && (safe.back() == '-' || safe.back() == '.')) safe.pop_back();
+  while (!safe.empty() && safe.front() == '.') safe.erase(0, 1);
+  return safe.empty() ? "unnamed" : safe;
+}
+
+/// std::shuffle may differ between standard libraries; this does not.
+std::vector<std::size_t> shuffled_order(std::size_t count, std::uint64_t seed, int round) {
+  std::vector<std::size_t> order(count);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::mt19937_64 random(seed * 0x9E3779B97F4A7C15ull + static_cast<std::uint64_t>(round) + 1);
+  for (std::size_t i = count; i > 1; --i) std::swap(order[i - 1], order[random() % i]);
+  return order;
+}
+
+/// Empty when the strategy can run.
+std::string reason_not_to_run(const Scenario& scenario, const ValidationSpec& strategy) {
+  if (scenario.base.device == DeviceKind::cpu && strategy.precision == Precision::fp16) {
+    return "precision fp16 needs a GPU, this sweep runs on the CPU";
+  }
+  return {};
+}
+
+/// One file name per strategy; equal ones get a number.
+std::vector<std::string> unique_file_names(const std::vector<ValidationSpec>& strategies) {
+  std::vector<std::string> names;
+  std::set<std::string> taken;
+  for (const auto& strategy : strategies) {
+    const std::string name = as_file_name(strategy.name);
+    std::string candidate = name;
+    for (int n = 2; !taken.insert(candidate).second; ++n) candidate = name + "-" + std::to_string(n);
+    names.push_back(candidate);
+  }
+  return names;
+}
+
+}  // namespace
+
+SweepPlan plan_sweep(const Scenario& scenario, const std::filesystem::path& folder) {
+  SweepPlan plan;
+  plan.folder = std::filesystem::absolute(folder).lexically_normal();
+  std::vector<ValidationSpec> strategies;
+  for (const auto& strategy : scenario.strategies) {
+    const std::string reason = reason_not_to_run(scenario, strategy);
+    if (reason.empty()) {
+      strategies.push_back(strategy);
+    } else if (strategy.name == scenario.baseline) {
+      throw InputError("baseline = " + strategy.name + ": cannot run here: " + reason + ". Choose another baseline");
+    } else {
+      plan.skipped.push_back({strategy.name, reason});
+    }
+  }
+  const auto names = unique_file_names(strategies);
+  for (int round = 0; round < scenario.rounds; ++round) {
+    for (const std::size_t index : shuffled_order(strategies.size(), scenario.base.seed, round)) {
+      RunSpec spec = scenario.base;
+      char prefix[16];
+      std::snprintf(prefix, sizeof prefix, "r%02d-", round);
+      spec.scenario = scenario.name;
+      spec.validation = strategies[index];
+      spec.run_id = prefix + names[index];
+      spec.round = round;
+      spec.order = static_cast<int>(plan.runs.size());
+      if (scenario.synthetic) spec.data = plan.folder / "data" / "data.yaml";
+      spec.folder = plan.folder / spec.run_id;
+      plan.runs.push_back(std::move(spec));
+    }
+  }
+  return plan;
+}
+
+std::filesystem::path default_sweep_folder(const Scenario& scenario) {
+  return std::filesystem::current_path() / "results" / as_file_name(scenario.name);
+}
+
+bool same_work(const RunSpec& a, const RunSpec& b) {
+  RunSpec left = a, right = b;
+  left.folder.clear();
+  right.folder.clear();
+  return run_spec_to_json(left) == run_spec_to_json(right);
+}
+
+}  // namespace valbench

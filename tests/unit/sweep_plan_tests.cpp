@@ -1,0 +1,110 @@
+#include "scenario/sweep_plan.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "scenario/axis.h"
+#include "tests/support/catch.h"
+
+using namespace valbench;
+using Catch::Contains;
+
+namespace {
+Scenario three_strategies() {
+  Scenario scenario;
+  scenario.name = "plan", scenario.rounds = 4, scenario.baseline = "rank0", scenario.base.ranks = 2;
+  for (const char* name : {"rank0", "sharded", "every 2nd epoch"}) {
+    ValidationSpec spec;
+    spec.name = name;
+    scenario.strategies.push_back(spec);
+  }
+  return scenario;
+}
+
+std::vector<std::string> ids(const SweepPlan& plan) {
+  std::vector<std::string> all;
+  for (const auto& run : plan.runs) all.push_back(run.run_id);
+  return all;
+}
+}  // namespace
+
+TEST_CASE("a plan holds every strategy once in every round, and is the same every time") {
+  const Scenario scenario = three_strategies();
+  const SweepPlan plan = plan_sweep(scenario, "/tmp/out");
+  CHECK(ids(plan) == ids(plan_sweep(scenario, "/tmp/out")));
+  REQUIRE(plan.runs.size() == 12);
+  std::set<std::pair<int, std::string>> seen;
+  for (std::size_t i = 0; i < plan.runs.size(); ++i) {
+    const RunSpec& run = plan.runs[i];
+    CHECK(run.order == static_cast<int>(i));
+    CHECK(run.round == static_cast<int>(i / 3));
+    CHECK(run.folder == "/tmp/out/" + run.run_id);
+    seen.insert({run.round, run.validation.name});
+  }
+  CHECK(seen.size() == 12);
+}
+
+TEST_CASE("the order differs between rounds and seeds, and more rounds keep the earlier ones") {
+  Scenario scenario = three_strategies();
+  scenario.rounds = 20;
+  const auto twenty = ids(plan_sweep(scenario, "/tmp/out"));
+  std::set<std::string> first_of_round;
+  for (std::size_t i = 0; i < twenty.size(); i += 3) first_of_round.insert(twenty[i].substr(4));
+  CHECK(first_of_round.size() == 3);
+  scenario.rounds = 4;
+  const auto four = ids(plan_sweep(scenario, "/tmp/out"));
+  CHECK(std::equal(four.begin(), four.end(), twenty.begin()));
+  scenario.base.seed = 1, scenario.rounds = 20;
+  CHECK(ids(plan_sweep(scenario, "/tmp/out")) != twenty);
+}
+
+TEST_CASE("run folders are safe file names and never fall together") {
+  Scenario scenario = three_strategies();
+  scenario.strategies[1].name = "a/b", scenario.strategies[2].name = "a b", scenario.rounds = 1;
+  const auto names = ids(plan_sweep(scenario, "/tmp/out"));
+  const std::set<std::string> all(names.begin(), names.end());
+  CHECK(all == std::set<std::string>{"r00-rank0", "r00-a-b", "r00-a-b-2"});
+}
+
+TEST_CASE("a strategy that cannot run here is skipped with a reason, a baseline is refused") {
+  Scenario scenario = three_strategies();
+  scenario.strategies[1].precision = Precision::fp16;
+  const SweepPlan plan = plan_sweep(scenario, "/tmp/out");
+  REQUIRE(plan.skipped.size() == 1);
+  CHECK(plan.skipped[0].strategy == "sharded");
+  CHECK_THAT(plan.skipped[0].reason, Contains("needs a GPU"));
+  CHECK(plan.runs.size() == 8);
+  scenario.baseline = "sharded";
+  CHECK_THROWS_WITH(plan_sweep(scenario, "/tmp/out"), Contains("baseline = sharded") && Contains("another baseline"));
+}
+
+TEST_CASE("synthetic data lie in the sweep's folder") {
+  Scenario scenario = three_strategies();
+  scenario.synthetic = true;
+  CHECK(plan_sweep(scenario, "/tmp/out").runs[0].data == "/tmp/out/data/data.yaml");
+}
+
+TEST_CASE("two specs are the same work when all but the folder is equal") {
+  const SweepPlan here = plan_sweep(three_strategies(), "/tmp/here"),
+                  there = plan_sweep(three_strategies(), "/tmp/there");
+  CHECK(same_work(here.runs[0], there.runs[0]));
+  RunSpec changed = here.runs[0];
+  changed.hyp.lr0 *= 1.0000001;
+  CHECK_FALSE(same_work(here.runs[0], changed));
+}
+
+TEST_CASE("axes multiply the strategies, the first axis slowest") {
+  const Axis batch{
+      "batch_size",
+      {{"16", [](ValidationSpec& s) { s.batch_size = 16; }}, {"32", [](ValidationSpec& s) { s.batch_size = 32; }}}};
+  const Axis shape{"shape",
+                   {{"rect", [](ValidationSpec& s) { s.shape = BatchShape::rect; }},
+                    {"square", [](ValidationSpec& s) { s.shape = BatchShape::square; }}}};
+  const auto points = multiply(three_strategies().strategies, {batch, shape});
+  REQUIRE(points.size() == 12);
+  CHECK(points[0].name == "rank0 batch_size=16 shape=rect");
+  CHECK(points[1].name == "rank0 batch_size=16 shape=square");
+  CHECK(points[7].batch_size == 32);
+  CHECK(points[5].shape == BatchShape::square);
+}

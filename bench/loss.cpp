@@ -33,8 +33,9 @@ Batch batch_of(std::int64_t images, std::int64_t side, std::int64_t classes) {
 void run(benchmark::State& state, RowCompaction compaction) {
   const std::int64_t images = state.range(0), side = state.range(1), classes = state.range(2);
   const Batch batch = batch_of(images, side, classes);
-  const DetectionLoss loss(scaled_loss_gains(Hyperparameters(), 0, 3, static_cast<int>(classes), static_cast<int>(side)),
-                           static_cast<int>(classes), batch.anchors, compaction);
+  const DetectionLoss loss(
+      scaled_loss_gains(Hyperparameters(), 0, 3, static_cast<int>(classes), static_cast<int>(side)),
+      static_cast<int>(classes), batch.anchors, compaction);
   for (auto _ : state) {
     const LossResult result = loss(batch.raw, batch.targets);
     result.total.backward();
@@ -47,8 +48,14 @@ void loss_of_matched_rows(benchmark::State& state) { run(state, RowCompaction::a
 void loss_of_masked_candidates(benchmark::State& state) { run(state, RowCompaction::never); }
 
 const std::vector<std::vector<std::int64_t>> kShapes = {{8}, {96, 640}, {3, 80}};
-BENCHMARK(loss_of_matched_rows)->ArgNames({"images", "side", "classes"})->ArgsProduct(kShapes)->Unit(benchmark::kMillisecond);
-BENCHMARK(loss_of_masked_candidates)->ArgNames({"images", "side", "classes"})->ArgsProduct(kShapes)->Unit(benchmark::kMillisecond);
+BENCHMARK(loss_of_matched_rows)
+    ->ArgNames({"images", "side", "classes"})
+    ->ArgsProduct(kShapes)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK(loss_of_masked_candidates)
+    ->ArgNames({"images", "side", "classes"})
+    ->ArgsProduct(kShapes)
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 

@@ -1,8 +1,8 @@
 // Non-maximum suppression of decoded predictions in host memory, by the number of confident rows an image.
+#include "detect/nms.h"
+
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
-
-#include "detect/nms.h"
 
 namespace {
 
@@ -15,7 +15,8 @@ at::Tensor prediction_of(std::int64_t images, std::int64_t confident, std::int64
   at::Tensor prediction = at::rand({images, kRows, 5 + classes});
   prediction.select(2, 4).mul_(5e-4);
   const at::Tensor objects = at::rand({images, kObjects, 4}) * at::tensor({600.F, 600.F, 120.F, 120.F}) + 20;
-  const at::Tensor of = at::randint(kObjects, {images, confident}).to(at::kLong).unsqueeze(2).expand({images, confident, 4});
+  const at::Tensor of =
+      at::randint(kObjects, {images, confident}).to(at::kLong).unsqueeze(2).expand({images, confident, 4});
   at::Tensor rows = prediction.narrow(1, 0, confident);
   rows.slice(2, 0, 4).copy_(objects.gather(1, of) + at::randn({images, confident, 4}) * 6);
   rows.select(2, 4).copy_(at::rand({images, confident}).square());

@@ -5,8 +5,7 @@
 namespace valbench {
 
 const AnchorTable& p5_anchors() {
-  static const AnchorTable table = {
-      {10, 13, 16, 30, 33, 23}, {30, 61, 62, 45, 59, 119}, {116, 90, 156, 198, 373, 326}};
+  static const AnchorTable table = {{10, 13, 16, 30, 33, 23}, {30, 61, 62, 45, 59, 119}, {116, 90, 156, 198, 373, 326}};
   return table;
 }
 

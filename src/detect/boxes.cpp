@@ -31,7 +31,8 @@ at::Tensor complete_iou(const at::Tensor& predicted, const at::Tensor& target) {
   const at::Tensor enclosing_h = at::maximum(p.y2, t.y2) - at::minimum(p.y1, t.y1);
   const at::Tensor diagonal2 = enclosing_w.square() + enclosing_h.square() + kIouEpsilon;
   const at::Tensor distance2 = ((t.x1 + t.x2 - p.x1 - p.x2).square() + (t.y1 + t.y2 - p.y1 - p.y2).square()) / 4;
-  const at::Tensor v = (at::atan(t.w / t.h) - at::atan(p.w / p.h)).square() * (4 / (std::numbers::pi * std::numbers::pi));
+  const at::Tensor v =
+      (at::atan(t.w / t.h) - at::atan(p.w / p.h)).square() * (4 / (std::numbers::pi * std::numbers::pi));
   at::Tensor alpha;
   {
     const at::NoGradGuard no_grad;

@@ -38,8 +38,8 @@ at::Tensor mean_over_valid(const at::Tensor& values, const at::Tensor& valid) {
   return kept / (mask.sum().clamp_min(1) * static_cast<double>(columns));
 }
 
-// The objectness target: each matched cell holds its row's value, and of several rows the last wins. Index assignment has no defined
-// order on GPUs; the highest row number of a cell is well defined.
+// The objectness target: each matched cell holds its row's value, and of several rows the last wins. Index assignment
+// has no defined order on GPUs; the highest row number of a cell is well defined.
 at::Tensor objectness_target(const AssignedTargets& matched, const at::Tensor& values, const at::Tensor& level) {
   const std::int64_t na = level.size(1), ny = level.size(2), nx = level.size(3), cells = level.size(0) * na * ny * nx;
   at::Tensor row = at::arange(matched.rows(), matched.image.options());
@@ -100,13 +100,14 @@ LossResult DetectionLoss::operator()(const std::vector<at::Tensor>& raw, const a
     const at::Tensor& level = raw[i];
     at::Tensor target;
     if (targets.size(0) > 0) {
-      const AssignedTargets matched = assign_targets(targets, anchors[static_cast<std::int64_t>(i)], level.size(2), level.size(3),
-                                                     gains_.anchor_t, compaction_);
+      const AssignedTargets matched = assign_targets(targets, anchors[static_cast<std::int64_t>(i)], level.size(2),
+                                                     level.size(3), gains_.anchor_t, compaction_);
       if (matched.rows() > 0) target = matched_loss(level, matched, gains_, classes_, parts);
     }
     const at::Tensor logits = level.select(4, 4).to(at::kFloat);
     target = target.defined() ? target.to(at::kFloat) : at::zeros_like(logits);
-    parts.obj = parts.obj + binary_loss(logits, target, gains_.obj_pw, gains_.fl_gamma).mean() * level_balance(i, raw.size());
+    parts.obj =
+        parts.obj + binary_loss(logits, target, gains_.obj_pw, gains_.fl_gamma).mean() * level_balance(i, raw.size());
   }
   parts.box = parts.box * gains_.box;
   parts.obj = parts.obj * gains_.obj;

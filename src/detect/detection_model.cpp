@@ -10,7 +10,8 @@
 namespace valbench {
 namespace {
 
-// Four independent multiply-rotate lanes over 32 bytes at a time (the way of xxHash): memory speed, where FNV does a byte at a time.
+// Four independent multiply-rotate lanes over 32 bytes at a time (the way of xxHash): memory speed, where FNV does a
+// byte at a time.
 constexpr std::uint64_t kPrime1 = 0x9E3779B185EBCA87, kPrime2 = 0xC2B2AE3D27D4EB4F, kPrime3 = 0x165667B19E3779F9;
 
 std::uint64_t rotate(std::uint64_t x, int bits) { return (x << bits) | (x >> (64 - bits)); }

@@ -13,7 +13,12 @@ namespace {
 constexpr int kImage = -1;  // Layer::from of the first layer
 
 LayerRow conv(int channels, int kernel, int stride, int padding = -1) {
-  return {.from = {-1}, .kind = LayerKind::conv, .channels = channels, .kernel = kernel, .stride = stride, .padding = padding};
+  return {.from = {-1},
+          .kind = LayerKind::conv,
+          .channels = channels,
+          .kernel = kernel,
+          .stride = stride,
+          .padding = padding};
 }
 LayerRow c3(int channels, int repeats) {
   return {.from = {-1}, .repeats = repeats, .kind = LayerKind::c3, .channels = channels};
@@ -51,8 +56,12 @@ class Builder {
         layer.block = conv_block(c_in, c_out, row.kernel, row.stride, row.padding);
         stride *= row.stride;
         break;
-      case LayerKind::c3: layer.block = c3_block(c_in, c_out, depth(row.repeats), row.shortcut); break;
-      case LayerKind::sppf: layer.block = sppf_block(c_in, c_out, row.kernel); break;
+      case LayerKind::c3:
+        layer.block = c3_block(c_in, c_out, depth(row.repeats), row.shortcut);
+        break;
+      case LayerKind::sppf:
+        layer.block = sppf_block(c_in, c_out, row.kernel);
+        break;
       case LayerKind::upsample:
         layer.block = Upsample{};
         c_out = c_in;
@@ -63,7 +72,9 @@ class Builder {
         c_out = 0;
         for (const int from : layer.from) c_out += channels_[static_cast<std::size_t>(from)];
         break;
-      case LayerKind::detect: layer.block = detect_head(layer.from, anchors); break;
+      case LayerKind::detect:
+        layer.block = detect_head(layer.from, anchors);
+        break;
     }
     channels_.push_back(c_out);
     strides_.push_back(stride);
@@ -99,7 +110,8 @@ class Builder {
     block.cv2 = conv_block(c_in, hidden, 1);
     block.cv3 = conv_block(2 * hidden, c_out, 1);
     for (int i = 0; i < repeats; ++i) {
-      block.m.push_back({.cv1 = conv_block(hidden, hidden, 1), .cv2 = conv_block(hidden, hidden, 3), .shortcut = shortcut});
+      block.m.push_back(
+          {.cv1 = conv_block(hidden, hidden, 1), .cv2 = conv_block(hidden, hidden, 3), .shortcut = shortcut});
     }
     return block;
   }
@@ -151,33 +163,40 @@ class Builder {
 
 }  // namespace
 
+// clang-format off: one network stage a line
 const LayerTable& p5_table() {
   static const LayerTable table = {
-      .rows = {conv(64, 6, 2, 2), conv(128, 3, 2), c3(128, 3), conv(256, 3, 2), c3(256, 6), conv(512, 3, 2), c3(512, 9),
-               conv(1024, 3, 2), c3(1024, 3), sppf(1024),
-               conv(512, 1, 1), upsample(), concat_with(6), head_c3(512),
-               conv(256, 1, 1), upsample(), concat_with(4), head_c3(256),
-               conv(256, 3, 2), concat_with(14), head_c3(512),
-               conv(512, 3, 2), concat_with(10), head_c3(1024),
-               detect({17, 20, 23})},
+      .rows = {conv(64, 6, 2, 2), conv(128, 3, 2), c3(128, 3),       conv(256, 3, 2), c3(256, 6),
+               conv(512, 3, 2),   c3(512, 9),      conv(1024, 3, 2), c3(1024, 3),     sppf(1024),
+               conv(512, 1, 1),   upsample(),      concat_with(6),   head_c3(512),    conv(256, 1, 1),
+               upsample(),        concat_with(4),  head_c3(256),     conv(256, 3, 2), concat_with(14),
+               head_c3(512),      conv(512, 3, 2), concat_with(10),  head_c3(1024),   detect({17, 20, 23})},
       .anchors = p5_anchors()};
   return table;
 }
 
 const LayerTable& p6_table() {
-  static const LayerTable table = {
-      .rows = {conv(64, 6, 2, 2), conv(128, 3, 2), c3(128, 3), conv(256, 3, 2), c3(256, 6), conv(512, 3, 2), c3(512, 9),
-               conv(768, 3, 2), c3(768, 3), conv(1024, 3, 2), c3(1024, 3), sppf(1024),
-               conv(768, 1, 1), upsample(), concat_with(8), head_c3(768),
-               conv(512, 1, 1), upsample(), concat_with(6), head_c3(512),
-               conv(256, 1, 1), upsample(), concat_with(4), head_c3(256),
-               conv(256, 3, 2), concat_with(20), head_c3(512),
-               conv(512, 3, 2), concat_with(16), head_c3(768),
-               conv(768, 3, 2), concat_with(12), head_c3(1024),
-               detect({23, 26, 29, 32})},
-      .anchors = p6_anchors()};
+  static const LayerTable table = {.rows = {conv(64, 6, 2, 2), conv(128, 3, 2),
+                                            c3(128, 3),        conv(256, 3, 2),
+                                            c3(256, 6),        conv(512, 3, 2),
+                                            c3(512, 9),        conv(768, 3, 2),
+                                            c3(768, 3),        conv(1024, 3, 2),
+                                            c3(1024, 3),       sppf(1024),
+                                            conv(768, 1, 1),   upsample(),
+                                            concat_with(8),    head_c3(768),
+                                            conv(512, 1, 1),   upsample(),
+                                            concat_with(6),    head_c3(512),
+                                            conv(256, 1, 1),   upsample(),
+                                            concat_with(4),    head_c3(256),
+                                            conv(256, 3, 2),   concat_with(20),
+                                            head_c3(512),      conv(512, 3, 2),
+                                            concat_with(16),   head_c3(768),
+                                            conv(768, 3, 2),   concat_with(12),
+                                            head_c3(1024),     detect({23, 26, 29, 32})},
+                                   .anchors = p6_anchors()};
   return table;
 }
+// clang-format on
 
 const std::vector<ModelScale>& model_scales() {
   static const std::vector<ModelScale> scales = {

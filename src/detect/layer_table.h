@@ -44,8 +44,9 @@ struct BuiltLayers {
   at::Tensor batches_tracked;  ///< int64, one element per ConvBlock; the blocks hold views of it.
 };
 
-/// Builds the layers with YOLOv5's initial state (§1.1, §1.7): kaiming-uniform weights from a generator of this seed, batch norm as a first
-/// training pass over zeros leaves it, detection biases set for rare objects. All trainable tensors require gradients.
+/// Builds the layers with YOLOv5's initial state (§1.1, §1.7): kaiming-uniform weights from a generator of this seed,
+/// batch norm as a first training pass over zeros leaves it, detection biases set for rare objects. All trainable
+/// tensors require gradients.
 BuiltLayers build_layers(const LayerTable& table, const ModelScale& scale, int classes, std::uint64_t seed);
 
 }  // namespace valbench

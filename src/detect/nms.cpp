@@ -34,13 +34,14 @@ struct KeptBoxes {
   }
 };
 
-// Descending score, equal scores in candidate order: every key differs, so that any sort is stable. Scores are positive, where the bits
-// of floats are ordered like the floats.
+// Descending score, equal scores in candidate order: every key differs, so that any sort is stable. Scores are
+// positive, where the bits of floats are ordered like the floats.
 std::uint64_t sort_key(float score, std::size_t index) {
   return (static_cast<std::uint64_t>(~std::bit_cast<std::uint32_t>(score)) << 32) | index;
 }
 
-/// Hands out candidates in sort order. Suppression mostly ends after a few hundred: only blocks of growing size get sorted.
+/// Hands out candidates in sort order. Suppression mostly ends after a few hundred: only blocks of growing size get
+/// sorted.
 class SortedCandidates {
  public:
   SortedCandidates(const std::vector<Detection>& candidates, std::size_t limit) {
@@ -135,8 +136,8 @@ NmsResult non_maximum_suppression(const at::Tensor& prediction, const NmsOptions
   for_each_image(images, options.threads, [&](std::size_t i) {
     std::vector<Detection> candidates = std::move(gathered[i]);
     if (scan_on_host) {
-      candidates = scan_candidates(rows.const_data_ptr<float>() + static_cast<std::int64_t>(i) * rows.stride(0), rows.size(1), classes,
-                                   options);
+      candidates = scan_candidates(rows.const_data_ptr<float>() + static_cast<std::int64_t>(i) * rows.stride(0),
+                                   rows.size(1), classes, options);
     }
     Suppressed suppressed = suppress(candidates, options, classes);
     const auto limit = static_cast<std::size_t>(options.max_candidates);

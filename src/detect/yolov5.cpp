@@ -15,12 +15,14 @@ namespace {
 std::string known_names() {
   std::string names;
   for (const char* suffix : {"", "6"}) {
-    for (const ModelScale& scale : model_scales()) names += (names.empty() ? "yolov5" : ", yolov5") + scale.size + suffix;
+    for (const ModelScale& scale : model_scales())
+      names += (names.empty() ? "yolov5" : ", yolov5") + scale.size + suffix;
   }
   return names;
 }
 
-// As the layers' shared TensorImpl must live on, the new data goes into the tensor. A gradient of another type cannot be added to.
+// As the layers' shared TensorImpl must live on, the new data goes into the tensor. A gradient of another type cannot
+// be added to.
 void replace_data(at::Tensor& tensor, const at::Tensor& data) {
   if (tensor.is_floating_point() && (tensor.dtype() != data.dtype() || tensor.device() != data.device())) {
     tensor.mutable_grad().reset();
@@ -50,7 +52,8 @@ std::vector<at::Tensor> Yolov5::forward(const at::Tensor& images, bool training)
     const int from = layer.from.front();
     outputs[i] = run(layer, from < 0 ? images : outputs[static_cast<std::size_t>(from)], outputs, training);
     for (const int input : layer.from) {
-      if (input >= 0 && last_use_[static_cast<std::size_t>(input)] == i) outputs[static_cast<std::size_t>(input)].reset();
+      if (input >= 0 && last_use_[static_cast<std::size_t>(input)] == i)
+        outputs[static_cast<std::size_t>(input)].reset();
     }
   }
   std::vector<at::Tensor> raw;
@@ -61,7 +64,8 @@ std::vector<at::Tensor> Yolov5::forward(const at::Tensor& images, bool training)
   return raw;
 }
 
-at::Tensor Yolov5::run(const Layer& layer, const at::Tensor& first, const std::vector<at::Tensor>& outputs, bool training) const {
+at::Tensor Yolov5::run(const Layer& layer, const at::Tensor& first, const std::vector<at::Tensor>& outputs,
+                       bool training) const {
   if (const auto* conv = std::get_if<ConvBlock>(&layer.block)) return conv_norm_silu(*conv, first, training);
   if (const auto* c3 = std::get_if<C3>(&layer.block)) return forward_c3(*c3, first, training);
   if (const auto* sppf = std::get_if<Sppf>(&layer.block)) return forward_sppf(*sppf, first, training);
@@ -78,7 +82,8 @@ at::Tensor Yolov5::decode(const std::vector<at::Tensor>& raw) const {
   const std::int64_t images = raw.front().size(0), columns = raw.front().size(4);
   std::int64_t rows = 0;
   for (const at::Tensor& level : raw) rows += level.size(1) * level.size(2) * level.size(3);
-  at::Tensor decoded = at::empty({images, rows, columns}, raw.front().options().memory_format(at::MemoryFormat::Contiguous));
+  at::Tensor decoded =
+      at::empty({images, rows, columns}, raw.front().options().memory_format(at::MemoryFormat::Contiguous));
   std::int64_t begin = 0;
   for (std::size_t i = 0; i < raw.size(); ++i) {
     const at::Tensor& level = raw[i];
@@ -99,7 +104,8 @@ at::Tensor Yolov5::decode(const std::vector<at::Tensor>& raw) const {
 at::Tensor Yolov5::cell_grid(std::size_t level, const at::Tensor& raw) const {
   const std::int64_t ny = raw.size(2), nx = raw.size(3);
   at::Tensor& grid = grids_[level];
-  if (!grid.defined() || grid.size(0) != ny || grid.size(1) != nx || grid.dtype() != raw.dtype() || grid.device() != raw.device()) {
+  if (!grid.defined() || grid.size(0) != ny || grid.size(1) != nx || grid.dtype() != raw.dtype() ||
+      grid.device() != raw.device()) {
     const at::Tensor x = at::arange(nx, raw.options()), y = at::arange(ny, raw.options());
     grid = at::stack({x.expand({ny, nx}), y.unsqueeze(1).expand({ny, nx})}, 2).sub_(0.5);
   }
@@ -124,7 +130,8 @@ std::unique_ptr<DetectionModel> Yolov5::clone() const {
 void Yolov5::to(c10::Device device, c10::ScalarType dtype) {
   const at::NoGradGuard no_grad;
   for (StateEntry& entry : state_) {
-    if (entry.kind != StateEntry::Kind::batches_tracked) replace_data(entry.tensor, entry.tensor.detach().to(device, dtype));
+    if (entry.kind != StateEntry::Kind::batches_tracked)
+      replace_data(entry.tensor, entry.tensor.detach().to(device, dtype));
   }
   if (built_.batches_tracked.defined()) share_batch_counters(built_.batches_tracked.to(device));
 }
@@ -160,7 +167,7 @@ void Yolov5::share_batch_counters(const at::Tensor& counters) {
 std::unique_ptr<DetectionModel> make_yolov5(const std::string& name, int classes, std::uint64_t seed) {
   if (classes < 1) throw InputError(fmt::format("{} cannot be built for {} classes. Give at least 1.", name, classes));
   for (const ModelScale& scale : model_scales()) {
-    const LayerTable* table = name == "yolov5" + scale.size        ? &p5_table()
+    const LayerTable* table = name == "yolov5" + scale.size         ? &p5_table()
                               : name == "yolov5" + scale.size + "6" ? &p6_table()
                                                                     : nullptr;
     if (table != nullptr) return std::make_unique<Yolov5>(name, classes, build_layers(*table, scale, classes, seed));

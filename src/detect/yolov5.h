@@ -27,7 +27,8 @@ class Yolov5 final : public DetectionModel {
   std::string name() const override { return name_; }
 
  private:
-  at::Tensor run(const Layer& layer, const at::Tensor& first, const std::vector<at::Tensor>& outputs, bool training) const;
+  at::Tensor run(const Layer& layer, const at::Tensor& first, const std::vector<at::Tensor>& outputs,
+                 bool training) const;
   at::Tensor cell_grid(std::size_t level, const at::Tensor& raw) const;
   const DetectHead& head() const;
   void collect_state();

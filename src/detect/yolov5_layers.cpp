@@ -8,7 +8,8 @@ namespace {
 
 using Kind = StateEntry::Kind;
 
-// In place where nothing is recorded: autograd would keep a copy of the input, so that in training the plain form is cheaper.
+// In place where nothing is recorded: autograd would keep a copy of the input, so that in training the plain form is
+// cheaper.
 at::Tensor activate(at::Tensor x) {
   return at::GradMode::is_enabled() && x.requires_grad() ? at::silu(x) : at::silu_(x);
 }
@@ -57,8 +58,8 @@ void visit_named_convs(const std::string& prefix, Block& block, const ConvVisito
 at::Tensor conv_norm_silu(const ConvBlock& block, const at::Tensor& x, bool training) {
   at::Tensor y = at::conv2d(x, block.weight, block.bias, block.stride, block.padding);
   if (!block.fused()) {
-    y = at::batch_norm(y, block.norm_weight, block.norm_bias, block.running_mean, block.running_var, training, kNormMomentum,
-                       kNormEpsilon, /*cudnn_enabled=*/true);
+    y = at::batch_norm(y, block.norm_weight, block.norm_bias, block.running_mean, block.running_var, training,
+                       kNormMomentum, kNormEpsilon, /*cudnn_enabled=*/true);
   }
   return activate(y);
 }
@@ -88,7 +89,8 @@ void fuse_conv_norm(ConvBlock& block) {
   const at::Tensor deviation = at::sqrt(block.running_var + kNormEpsilon);
   block.bias = block.norm_bias - block.norm_weight * block.running_mean / deviation;
   block.weight = block.weight * (block.norm_weight / deviation).view({-1, 1, 1, 1});
-  for (at::Tensor* gone : {&block.norm_weight, &block.norm_bias, &block.running_mean, &block.running_var, &block.batches_tracked}) {
+  for (at::Tensor* gone :
+       {&block.norm_weight, &block.norm_bias, &block.running_mean, &block.running_var, &block.batches_tracked}) {
     *gone = at::Tensor();
   }
 }
@@ -103,7 +105,8 @@ void visit_tensors(const std::string& prefix, Block& block, const TensorVisitor&
     }
     return;
   }
-  visit_named_convs(prefix, block, [&](const std::string& name, ConvBlock& conv) { visit_conv_tensors(name, conv, visit); });
+  visit_named_convs(prefix, block,
+                    [&](const std::string& name, ConvBlock& conv) { visit_conv_tensors(name, conv, visit); });
 }
 
 void visit_convs(Block& block, const std::function<void(ConvBlock&)>& visit) {

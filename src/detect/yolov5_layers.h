@@ -16,13 +16,13 @@ namespace valbench {
 inline constexpr double kNormEpsilon = 1e-3;   ///< Batch norm epsilon of every YOLOv5 block.
 inline constexpr double kNormMomentum = 0.03;  ///< Weight of the new batch in the running statistics.
 
-/// Convolution without bias, batch norm, SiLU: one operation of ours. After fuse_conv_norm() it is convolution with bias, SiLU, and the
-/// norm tensors are undefined.
+/// Convolution without bias, batch norm, SiLU: one operation of ours. After fuse_conv_norm() it is convolution with
+/// bias, SiLU, and the norm tensors are undefined.
 struct ConvBlock {
-  at::Tensor weight;  ///< (c_out, c_in, k, k)
+  at::Tensor weight;                                             ///< (c_out, c_in, k, k)
   at::Tensor norm_weight, norm_bias, running_mean, running_var;  ///< (c_out)
-  at::Tensor batches_tracked;                                    ///< int64 scalar, a view of the model's one counter buffer.
-  at::Tensor bias;                                               ///< (c_out), only when fused.
+  at::Tensor batches_tracked;  ///< int64 scalar, a view of the model's one counter buffer.
+  at::Tensor bias;             ///< (c_out), only when fused.
   std::int64_t stride = 1, padding = 0;
   bool fused() const { return bias.defined(); }
 };
@@ -62,7 +62,8 @@ struct Layer {
   Block block;
 };
 
-/// The whole of a ConvBlock. `training`: batch statistics, running statistics updated. This is the place of a fused kernel.
+/// The whole of a ConvBlock. `training`: batch statistics, running statistics updated. This is the place of a fused
+/// kernel.
 at::Tensor conv_norm_silu(const ConvBlock& block, const at::Tensor& x, bool training);
 at::Tensor forward_c3(const C3& block, const at::Tensor& x, bool training);
 at::Tensor forward_sppf(const Sppf& block, const at::Tensor& x, bool training);

@@ -33,7 +33,7 @@ struct EpochRecord {
   Measured comm_wait_s;      ///< In gradient collectives, waiting for the last rank to arrive.
   Measured comm_transfer_s;  ///< In gradient collectives, after the last rank arrived.
   std::int64_t train_images = 0, steps = 0, optimizer_steps = 0;
-  std::int64_t val_images = 0;
+  std::int64_t val_images = 0;  ///< Images of this epoch's validation, on rank 0's row.
   double loss_box = 0, loss_obj = 0, loss_cls = 0;  ///< Mean training loss items.
   std::map<std::string, double> phase_s;            ///< Dotted phase name -> seconds in this epoch.
   std::map<std::string, std::int64_t> phase_count;

@@ -129,6 +129,9 @@ void assemble_record(const std::vector<RankResult>& ranks, RunRecord& record) {
     std::vector<EpochRecord> records;
     for (const RankResult& rank : ranks) records.push_back(rank.epochs.at(e));
     fill_collective_times(ranks, e, records);
+    for (const ValidationRecord& validation : record.validations) {
+      if (validation.epoch == records[0].epoch) records[0].val_images = validation.images;
+    }
     record.epochs.insert(record.epochs.end(), records.begin(), records.end());
   }
   note_invalid(ranks, record);

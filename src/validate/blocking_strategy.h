@@ -12,8 +12,10 @@ namespace valbench {
 
 class BlockingStrategy : public ValidationStrategy {
  public:
+  /// A rank without the validation set (rank0 placement, rank > 0) has an empty plan.
   explicit BlockingStrategy(const ValidationContext& context)
-      : context_(context), plan_(make_scoring_plan(context, context.spec.validation)) {}
+      : context_(context),
+        plan_(context.dataset ? make_scoring_plan(context, context.spec.validation) : ScoringPlan{}) {}
 
   std::vector<ValidationResult> take_ready() override { return std::exchange(ready_, {}); }
   std::vector<ValidationResult> drain() override { return take_ready(); }

@@ -20,7 +20,7 @@ struct ValidationContext {
   const RunSpec& spec;
   Communicator& communicator;
   Tracer& tracer;
-  std::shared_ptr<const YoloDataset> dataset;  ///< The validation set.
+  std::shared_ptr<const YoloDataset> dataset;  ///< The validation set; null on a rank that never validates.
   const DetectionModel& prototype;             ///< The trained model: configuration and device of the snapshot's model.
   std::optional<DetectionLoss> loss;
   c10::Device device;

@@ -37,7 +37,8 @@ LossGains gains_of(const json& golden) {
   Hyperparameters hyp;
   hyp.box = h["box"], hyp.cls = h["cls"], hyp.obj = h["obj"], hyp.cls_pw = h["cls_pw"], hyp.obj_pw = h["obj_pw"];
   hyp.anchor_t = h["anchor_t"], hyp.fl_gamma = h["fl_gamma"];
-  return scaled_loss_gains(hyp, golden["label_smoothing"], golden["levels_n"], golden["nc"], golden["imgsz_for_obj_scaling"]);
+  return scaled_loss_gains(hyp, golden["label_smoothing"], golden["levels_n"], golden["nc"],
+                           golden["imgsz_for_obj_scaling"]);
 }
 
 std::int64_t total_of(const at::Tensor& t) { return t.sum().item<std::int64_t>(); }
@@ -52,7 +53,8 @@ void compare_assignment(const AssignedTargets& rows, const json& golden, Deviati
   CHECK(total_of(rows.gi) == sums["gi"].get<std::int64_t>());
   CHECK(total_of(rows.cls) == sums["cls"].get<std::int64_t>());
   for (std::size_t column = 0; column < 4; ++column) {
-    deviations.add("box targets", rows.box.select(1, static_cast<std::int64_t>(column)).to(at::kDouble).sum().item<double>(),
+    deviations.add("box targets",
+                   rows.box.select(1, static_cast<std::int64_t>(column)).to(at::kDouble).sum().item<double>(),
                    golden["tbox_column_sums"][column], 1e-5, 1e-5);
   }
   std::int64_t i = 0;
@@ -74,7 +76,8 @@ void compare_gradient(const at::Tensor& gradient, const json& golden, Deviations
 }
 
 at::Tensor anchors_of(const json& golden) {
-  return anchors_in_grid_units(golden["levels_n"] == 3 ? p5_anchors() : p6_anchors(), golden["strides"].get<std::vector<int>>());
+  return anchors_in_grid_units(golden["levels_n"] == 3 ? p5_anchors() : p6_anchors(),
+                               golden["strides"].get<std::vector<int>>());
 }
 
 void compare_case(const json& golden, const json& formula) {
@@ -90,7 +93,8 @@ void compare_case(const json& golden, const json& formula) {
     raw.push_back(formula_level(expected, formula, level));
     const std::int64_t ny = raw[level].size(2), nx = raw[level].size(3);
     if (targets.size(0) == 0) continue;
-    compare_assignment(assign_targets(targets, anchors[static_cast<std::int64_t>(level)], ny, nx, gains.anchor_t), expected, deviations);
+    compare_assignment(assign_targets(targets, anchors[static_cast<std::int64_t>(level)], ny, nx, gains.anchor_t),
+                       expected, deviations);
   }
   // Both forms: with the matched rows only, as on CPUs, and with all candidates masked, as on GPUs.
   for (const RowCompaction compaction : {RowCompaction::automatic, RowCompaction::never}) {

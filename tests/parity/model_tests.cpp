@@ -28,7 +28,8 @@ at::Tensor detect_bias(const StateEntry& entry, const json& c, double i, int cla
   at::Tensor bias = at::empty_like(entry.tensor);
   for (std::int64_t k = 0; k < bias.numel(); ++k) {
     const std::int64_t column = k % (classes + 5);
-    double value = c["db"][0].get<double>() * std::sin(c["db"][1].get<double>() * static_cast<double>(k) + c["db"][2].get<double>() * i);
+    double value = c["db"][0].get<double>() *
+                   std::sin(c["db"][1].get<double>() * static_cast<double>(k) + c["db"][2].get<double>() * i);
     if (column == 4) value += std::log(8.0 / std::pow(640.0 / stride, 2));
     if (column > 4) value += std::log(0.6 / (classes - 0.99999));
     bias.data_ptr<float>()[k] = static_cast<float>(value);
@@ -39,8 +40,12 @@ at::Tensor detect_bias(const StateEntry& entry, const json& c, double i, int cla
 void initialise(DetectionModel& model, const json& c) {
   const at::NoGradGuard no_grad;
   const auto coefficient = [&](const char* name, int n) { return c[name][static_cast<std::size_t>(n)].get<double>(); };
-  const auto sine = [&](const char* name, double t, double i) { return std::sin(coefficient(name, 1) * t + coefficient(name, 2) * i); };
-  const auto cosine = [&](const char* name, double t, double i) { return std::cos(coefficient(name, 1) * t + coefficient(name, 2) * i); };
+  const auto sine = [&](const char* name, double t, double i) {
+    return std::sin(coefficient(name, 1) * t + coefficient(name, 2) * i);
+  };
+  const auto cosine = [&](const char* name, double t, double i) {
+    return std::cos(coefficient(name, 1) * t + coefficient(name, 2) * i);
+  };
   std::size_t level = 0;
   for (std::size_t index = 0; index < model.state().size(); ++index) {
     StateEntry& entry = model.state()[index];
@@ -50,7 +55,8 @@ void initialise(DetectionModel& model, const json& c) {
     if (entry.kind == StateEntry::Kind::batches_tracked) {
       entry.tensor.zero_();
     } else if (entry.tensor.dim() == 4) {
-      const bool detect = !ends("conv.weight"), residual = entry.name.find(".m.") != std::string::npos && ends(".cv2.conv.weight");
+      const bool detect = !ends("conv.weight"),
+                 residual = entry.name.find(".m.") != std::string::npos && ends(".cv2.conv.weight");
       const double gain = c[detect ? "gdet" : residual ? "gres" : "gain"];
       const double amplitude = std::sqrt(gain / static_cast<double>(entry.tensor[0].numel()));
       const double w1 = c["w1"], w1i = c["w1i"], w2 = c["w2"], w2i = c["w2i"];
@@ -58,15 +64,17 @@ void initialise(DetectionModel& model, const json& c) {
         return amplitude * (std::sin(w1 * t + w1i * i) + std::sin(w2 * t * t + w2i * i));
       }));
     } else if (ends("bn.weight")) {
-      entry.tensor.copy_(periodic(entry.tensor, [&](double t) { return 1 + coefficient("bnw", 0) * sine("bnw", t, i); }));
+      entry.tensor.copy_(
+          periodic(entry.tensor, [&](double t) { return 1 + coefficient("bnw", 0) * sine("bnw", t, i); }));
     } else if (ends("bn.bias")) {
       const double b0 = c["b0"];
-      entry.tensor.copy_(periodic(entry.tensor, [&](double t) { return b0 + coefficient("bnb", 0) * cosine("bnb", t, i); }));
+      entry.tensor.copy_(
+          periodic(entry.tensor, [&](double t) { return b0 + coefficient("bnb", 0) * cosine("bnb", t, i); }));
     } else if (ends("running_mean")) {
       entry.tensor.copy_(periodic(entry.tensor, [&](double t) { return coefficient("bnm", 0) * sine("bnm", t, i); }));
     } else if (ends("running_var")) {
-      entry.tensor.copy_(
-          periodic(entry.tensor, [&](double t) { return 1 + coefficient("bnv", 0) * std::pow(cosine("bnv", t, i), 2); }));
+      entry.tensor.copy_(periodic(
+          entry.tensor, [&](double t) { return 1 + coefficient("bnv", 0) * std::pow(cosine("bnv", t, i), 2); }));
     } else {
       entry.tensor.copy_(detect_bias(entry, c, i, model.classes(), model.strides()[level++]));
     }
@@ -82,7 +90,8 @@ at::Tensor formula_images(const json& shape, const json& c) {
       for (std::int64_t row = 0; row < images.size(2); ++row) {
         for (std::int64_t column = 0; column < images.size(3); ++column) {
           const auto x = static_cast<double>(column), y = static_cast<double>(row);
-          const double phase = f[0] * x + f[1] * y + f[2] * static_cast<double>(channel) + f[3] * x * y + f[4] * static_cast<double>(b);
+          const double phase =
+              f[0] * x + f[1] * y + f[2] * static_cast<double>(channel) + f[3] * x * y + f[4] * static_cast<double>(b);
           *out++ = static_cast<float>(0.5 + 0.5 * std::sin(phase));
         }
       }
@@ -104,17 +113,19 @@ void compare_tensor(const std::string& name, const at::Tensor& tensor, const jso
   REQUIRE(tensor.sizes().vec() == golden["shape"].get<std::vector<std::int64_t>>());
   const at::Tensor flat = tensor.detach().contiguous().flatten();
   for (const json& sample : golden["samples"]) {
-    deviations.add(name + " samples", flat[sample[0].get<std::int64_t>()].item<double>(), sample[1], tolerance.sample_absolute,
-                   tolerance.sample_relative);
+    deviations.add(name + " samples", flat[sample[0].get<std::int64_t>()].item<double>(), sample[1],
+                   tolerance.sample_absolute, tolerance.sample_relative);
   }
-  const double mean = flat.to(at::kDouble).mean().item<double>(), mean_abs = flat.to(at::kDouble).abs().mean().item<double>();
+  const double mean = flat.to(at::kDouble).mean().item<double>(),
+               mean_abs = flat.to(at::kDouble).abs().mean().item<double>();
   deviations.add(name + " l2", l2(flat), golden["l2"], 0, tolerance.l2);
   deviations.add(name + " mean_abs", mean_abs, golden["mean_abs"], 0, tolerance.l2);
   // The decoded mean is dominated by pixel values: absolute 1e-5 of a mean near 2.
   deviations.add(name + " mean", mean, golden["mean"], tolerance.mean, 0);
 }
 
-void compare_eval(const std::string& name, DetectionModel& model, const json& golden, const json& c, Deviations& deviations) {
+void compare_eval(const std::string& name, DetectionModel& model, const json& golden, const json& c,
+                  Deviations& deviations) {
   const at::NoGradGuard no_grad;
   const std::vector<at::Tensor> raw = model.forward(formula_images(golden["input"], c), false);
   REQUIRE(raw.size() == golden["raw"].size());
@@ -162,7 +173,8 @@ void compare_train(DetectionModel& model, const json& golden, const json& c, Dev
     deviations.add("running statistics", sum_of(mean), stats["running_mean_sum"], 0, 1e-4);
     deviations.add("running statistics", l2(mean), stats["running_mean_l2"], 0, 1e-4);
     deviations.add("running statistics", sum_of(variance), stats["running_var_sum"], 0, 1e-4);
-    CHECK(find(model, name + ".num_batches_tracked").item<std::int64_t>() == stats["num_batches_tracked"].get<std::int64_t>());
+    CHECK(find(model, name + ".num_batches_tracked").item<std::int64_t>() ==
+          stats["num_batches_tracked"].get<std::int64_t>());
   }
   value.backward();
   const json& gradient = golden["gradient_of_sum_of_mean_squares"];
@@ -187,7 +199,8 @@ void compare_sizes(DetectionModel& model, const json& golden) {
     CHECK(model.strides()[level] == golden["strides"][level].get<double>());
     for (std::size_t a = 0; a < golden["anchors_grid_units"][level].size(); ++a) {
       for (std::size_t side = 0; side < 2; ++side) {
-        const auto l = static_cast<std::int64_t>(level), n = static_cast<std::int64_t>(a), s = static_cast<std::int64_t>(side);
+        const auto l = static_cast<std::int64_t>(level), n = static_cast<std::int64_t>(a),
+                   s = static_cast<std::int64_t>(side);
         CHECK(model.anchors()[l][n][s].item<float>() == golden["anchors_grid_units"][level][a][side].get<float>());
       }
     }
@@ -206,11 +219,13 @@ void compare_fused(const DetectionModel& unfused, const json& golden, const json
   CHECK(model->state().size() == golden["state_dict_entries"].get<std::size_t>());
   compare_eval("fused", *model, golden, c, deviations);
   const json& first = golden["first_conv"];
-  deviations.add("fused first convolution", sum_of(find(*model, "model.0.conv.weight")), first["weight"]["sum"], 1e-5, 1e-5);
+  deviations.add("fused first convolution", sum_of(find(*model, "model.0.conv.weight")), first["weight"]["sum"], 1e-5,
+                 1e-5);
   deviations.add("fused first convolution", l2(find(*model, "model.0.conv.weight")), first["weight"]["l2"], 0, 1e-5);
   for (std::size_t k = 0; k < first["bias"].size(); ++k) {
-    deviations.add("fused first convolution", find(*model, "model.0.conv.bias")[static_cast<std::int64_t>(k)].item<double>(),
-                   first["bias"][k], 1e-5, 1e-5);
+    deviations.add("fused first convolution",
+                   find(*model, "model.0.conv.bias")[static_cast<std::int64_t>(k)].item<double>(), first["bias"][k],
+                   1e-5, 1e-5);
   }
 }
 
@@ -224,7 +239,8 @@ void compare_model(const std::string& key, const json& golden, const json& c) {
     deviations.add("initialisation", l2(find(*model, name)), check[1], 0, 1e-6);
   }
   compare_eval("eval", *model, golden["eval"], c, deviations);
-  if (golden.contains("eval_nonsquare")) compare_eval("eval_nonsquare", *model, golden["eval_nonsquare"], c, deviations);
+  if (golden.contains("eval_nonsquare"))
+    compare_eval("eval_nonsquare", *model, golden["eval_nonsquare"], c, deviations);
   if (golden.contains("fused")) compare_fused(*model, golden["fused"], c, deviations);
   if (golden.contains("train")) compare_train(*model, golden["train"], c, deviations);
   deviations.print_and_check(key);

@@ -18,7 +18,9 @@ at::Tensor formula_prediction(const json& golden) {
   for (std::int64_t image = 0; image < prediction.size(0); ++image) {
     for (std::int64_t row = 0; row < prediction.size(1); ++row) {
       const auto b = static_cast<double>(image), r = static_cast<double>(row);
-      const auto sine = [&](const char* name) { return std::sin(f[name][0].get<double>() * r + f[name][1].get<double>() * b); };
+      const auto sine = [&](const char* name) {
+        return std::sin(f[name][0].get<double>() * r + f[name][1].get<double>() * b);
+      };
       const double s = sine("o");
       for (const double value : {320 + 140 * sine("x"), 320 + 140 * sine("y"), 80 + 30 * sine("w"), 80 + 30 * sine("h"),
                                  s > 0.58 ? 0.97 * std::pow((s - 0.58) / 0.42, 2) : 0.0004 * (1 + s)}) {
@@ -26,7 +28,8 @@ at::Tensor formula_prediction(const json& golden) {
       }
       const json& c = f["c"];
       for (std::int64_t cls = 0; cls < prediction.size(2) - 5; ++cls) {
-        const double phase = c[0].get<double>() * r + c[1].get<double>() * static_cast<double>(cls) + c[2].get<double>() * b;
+        const double phase =
+            c[0].get<double>() * r + c[1].get<double>() * static_cast<double>(cls) + c[2].get<double>() * b;
         *out++ = static_cast<float>(std::pow(0.5 + 0.49 * std::sin(phase), 2));
       }
     }
@@ -70,7 +73,8 @@ void compare_image(const std::vector<Detection>& detections, const json& golden,
   for (std::size_t c = 0; c < 6; ++c) deviations.add("column sums", sums[c], golden["column_sums"][c], 0, 1e-5);
   const json first = golden.value("first_rows", json::array()), last = golden.value("last_rows", json::array());
   for (std::size_t i = 0; i < first.size(); ++i) compare_row(detections[i], first[i], deviations);
-  for (std::size_t i = 0; i < last.size(); ++i) compare_row(detections[detections.size() - last.size() + i], last[i], deviations);
+  for (std::size_t i = 0; i < last.size(); ++i)
+    compare_row(detections[detections.size() - last.size() + i], last[i], deviations);
 }
 
 void compare_case(const json& golden, const at::Tensor& prediction) {
@@ -93,8 +97,8 @@ void compare_candidates(const json& golden, const at::Tensor& prediction) {
   const NmsOptions options = options_of(golden);
   const auto gathered = gather_candidates(prediction, options);
   for (std::int64_t i = 0; i < prediction.size(0); ++i) {
-    const auto scanned =
-        scan_candidates(prediction[i].const_data_ptr<float>(), prediction.size(1), static_cast<int>(prediction.size(2)) - 5, options);
+    const auto scanned = scan_candidates(prediction[i].const_data_ptr<float>(), prediction.size(1),
+                                         static_cast<int>(prediction.size(2)) - 5, options);
     REQUIRE(gathered[static_cast<std::size_t>(i)].size() == scanned.size());
     for (std::size_t k = 0; k < scanned.size(); ++k) {
       REQUIRE(columns_of(gathered[static_cast<std::size_t>(i)][k]) == columns_of(scanned[k]));
@@ -111,7 +115,8 @@ TEST_CASE("non-maximum suppression keeps the boxes that YOLOv5 keeps") {
     const json golden = read_json(file);
     const at::Tensor prediction = formula_prediction(golden), tied = with_tied_scores(prediction);
     Deviations inputs;
-    inputs.add("input sum", prediction.to(at::kDouble).sum().item<double>(), golden["prediction_check"]["sum"], 0, 1e-8);
+    inputs.add("input sum", prediction.to(at::kDouble).sum().item<double>(), golden["prediction_check"]["sum"], 0,
+               1e-8);
     inputs.add("input sum", tied.to(at::kDouble).sum().item<double>(), golden["tied_prediction_check"]["sum"], 0, 1e-8);
     inputs.print_and_check(file.filename().string());
     for (const json& one : golden["cases"]) {

@@ -8,10 +8,9 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "tests/support/catch.h"
 
@@ -41,8 +40,8 @@ inline nlohmann::json read_json(const std::filesystem::path& file) {
   return nlohmann::json::parse(in);
 }
 
-/// Collects deviations by name; each is held against absolute + relative * |expected|. print_and_check() prints the worst of every name
-/// beside its tolerance and fails the test case where it is exceeded.
+/// Collects deviations by name; each is held against absolute + relative * |expected|. print_and_check() prints the
+/// worst of every name beside its tolerance and fails the test case where it is exceeded.
 class Deviations {
  public:
   void add(const std::string& name, double actual, double expected, double absolute, double relative) {
@@ -51,13 +50,16 @@ class Deviations {
     const double ratio = deviation == 0 ? 0 : deviation / tolerance;
     ++worst.count;
     if (worst.count > 1 && ratio <= worst.ratio) return;
-    worst = {.count = worst.count, .ratio = std::isnan(ratio) ? INFINITY : ratio, .deviation = deviation, .tolerance = tolerance};
+    worst = {.count = worst.count,
+             .ratio = std::isnan(ratio) ? INFINITY : ratio,
+             .deviation = deviation,
+             .tolerance = tolerance};
   }
 
   void print_and_check(const std::string& title) const {
     for (const auto& [name, worst] : worst_) {
-      std::printf("%s: %s: largest deviation %.3g, tolerance %.3g (%d values)\n", title.c_str(), name.c_str(), worst.deviation,
-                  worst.tolerance, worst.count);
+      std::printf("%s: %s: largest deviation %.3g, tolerance %.3g (%d values)\n", title.c_str(), name.c_str(),
+                  worst.deviation, worst.tolerance, worst.count);
       INFO(title << ": " << name);
       CHECK(worst.ratio <= 1);
     }

@@ -1,5 +1,6 @@
 /// \file
-/// Weights as plain data: a JSON list of {name, shape, dtype, offset, bytes} and a .bin of raw little-endian values beside it.
+/// Weights as plain data: a JSON list of {name, shape, dtype, offset, bytes} and a .bin of raw little-endian values
+/// beside it.
 #pragma once
 #include <ATen/ATen.h>
 

@@ -15,7 +15,8 @@ at::Tensor p5_grid_anchors() { return anchors_in_grid_units(p5_anchors(), {8, 16
 std::vector<at::Tensor> random_levels(std::int64_t images, std::int64_t side, std::int64_t columns) {
   at::manual_seed(3);
   std::vector<at::Tensor> raw;
-  for (const int stride : {8, 16, 32}) raw.push_back(at::randn({images, 3, side / stride, side / stride, columns}).requires_grad_());
+  for (const int stride : {8, 16, 32})
+    raw.push_back(at::randn({images, 3, side / stride, side / stride, columns}).requires_grad_());
   return raw;
 }
 

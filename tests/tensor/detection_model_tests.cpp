@@ -68,10 +68,12 @@ TEST_CASE("the checksum sees every floating entry and neither the layout nor the
   const at::NoGradGuard no_grad;
   const auto model = make_yolov5("yolov5n", 3, 7);
   const std::string checksum = state_checksum(*model);
-  entry(*model, "model.1.conv.weight").set_data(entry(*model, "model.1.conv.weight").contiguous(at::MemoryFormat::ChannelsLast));
+  entry(*model, "model.1.conv.weight")
+      .set_data(entry(*model, "model.1.conv.weight").contiguous(at::MemoryFormat::ChannelsLast));
   entry(*model, "model.1.bn.num_batches_tracked").add_(1);
   CHECK(state_checksum(*model) == checksum);
-  for (const char* name : {"model.0.conv.weight", "model.2.m.0.cv1.bn.running_var", "model.24.anchors", "model.24.m.2.bias"}) {
+  for (const char* name :
+       {"model.0.conv.weight", "model.2.m.0.cv1.bn.running_var", "model.24.anchors", "model.24.m.2.bias"}) {
     at::Tensor last = entry(*model, name).flatten().slice(0, -1);
     const at::Tensor before = last.clone();
     last.mul_(1.0000002);
@@ -132,7 +134,8 @@ TEST_CASE("a clone equals its origin and shares nothing with it") {
 
 TEST_CASE("a change of dtype keeps the handles and the batch counters") {
   const auto model = make_yolov5("yolov5n", 3, 1);
-  const at::Tensor weight = entry(*model, "model.0.conv.weight"), counter = entry(*model, "model.0.bn.num_batches_tracked");
+  const at::Tensor weight = entry(*model, "model.0.conv.weight"),
+                   counter = entry(*model, "model.0.bn.num_batches_tracked");
   model->to(at::kCPU, at::kHalf);
   CHECK(weight.scalar_type() == at::kHalf);
   CHECK(counter.scalar_type() == at::kLong);

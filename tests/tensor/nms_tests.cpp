@@ -9,7 +9,8 @@ namespace {
 
 /// One image; rows are {cx, cy, w, h, objectness, class scores…}.
 at::Tensor one_image(const std::vector<std::vector<float>>& rows) {
-  at::Tensor prediction = at::empty({1, static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(rows.front().size())});
+  at::Tensor prediction =
+      at::empty({1, static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(rows.front().size())});
   float* out = prediction.data_ptr<float>();
   for (const auto& row : rows) out = std::copy(row.begin(), row.end(), out);
   return prediction;
@@ -52,7 +53,8 @@ TEST_CASE("fp16 predictions give the same boxes as their float32 values") {
 
 TEST_CASE("limits on candidates and detections are applied and counted") {
   std::vector<std::vector<float>> rows;
-  for (int i = 0; i < 50; ++i) rows.push_back({static_cast<float>(20 * i), 10, 8, 8, 1, .5F + 0.01F * static_cast<float>(i)});
+  for (int i = 0; i < 50; ++i)
+    rows.push_back({static_cast<float>(20 * i), 10, 8, 8, 1, .5F + 0.01F * static_cast<float>(i)});
   const at::Tensor prediction = one_image(rows);
   const NmsResult all = non_maximum_suppression(prediction, {.max_candidates = 50, .max_detections = 50});
   CHECK(all.images[0].size() == 50);
@@ -65,7 +67,8 @@ TEST_CASE("limits on candidates and detections are applied and counted") {
 
 TEST_CASE("equal scores stay in the order of the rows, however many there are") {
   std::vector<std::vector<float>> rows;
-  for (int i = 0; i < 5000; ++i) rows.push_back({static_cast<float>(20 * (i % 250)), static_cast<float>(20 * (i / 250)), 8, 8, .5F, 1});
+  for (int i = 0; i < 5000; ++i)
+    rows.push_back({static_cast<float>(20 * (i % 250)), static_cast<float>(20 * (i / 250)), 8, 8, .5F, 1});
   const NmsResult result = non_maximum_suppression(one_image(rows), {.max_detections = 5000});
   REQUIRE(result.images[0].size() == 5000);
   for (std::size_t i = 0; i < 5000; ++i) REQUIRE(result.images[0][i].x1 == rows[i][0] - 4);
@@ -88,7 +91,8 @@ TEST_CASE("images without candidates and batches without images are fine") {
 TEST_CASE("the result does not depend on the number of threads") {
   at::manual_seed(0);
   const at::Tensor prediction = at::rand({7, 300, 8}) * at::tensor({100.F, 100.F, 40.F, 40.F, 1.F, 1.F, 1.F, 1.F});
-  const NmsResult one = non_maximum_suppression(prediction, {}), four = non_maximum_suppression(prediction, {.threads = 4});
+  const NmsResult one = non_maximum_suppression(prediction, {}),
+                  four = non_maximum_suppression(prediction, {.threads = 4});
   CHECK(one.candidates == four.candidates);
   for (std::size_t i = 0; i < one.images.size(); ++i) {
     REQUIRE(one.images[i].size() == four.images[i].size());

@@ -47,7 +47,8 @@ TEST_CASE("tensors of every dtype, order and layout, and the metadata come back 
   SafetensorsFile written{.metadata = {{"epoch", "3"}, {"name", "a \"quoted\" name"}}};
   const at::Tensor values = at::arange(24, at::kFloat).view({2, 3, 2, 2});
   int n = 0;
-  for (const at::ScalarType dtype : {at::kLong, at::kDouble, at::kHalf, at::kFloat, at::kBFloat16, at::kInt, at::kByte, at::kBool}) {
+  for (const at::ScalarType dtype :
+       {at::kLong, at::kDouble, at::kHalf, at::kFloat, at::kBFloat16, at::kInt, at::kByte, at::kBool}) {
     written.tensors.emplace_back("z" + std::to_string(9 - n++), values.to(dtype));
   }
   written.tensors.emplace_back("channels_last", values.contiguous(at::MemoryFormat::ChannelsLast));
@@ -74,7 +75,8 @@ TEST_CASE("a truncated safetensors file is refused wherever it ends") {
   const TemporaryFile file;
   write_safetensors(file.path, {.tensors = {{"a", at::ones({100})}}});
   const std::string whole = read_file(file.path);
-  for (const std::size_t size : {std::size_t{0}, std::size_t{5}, std::size_t{20}, whole.size() - 400, whole.size() - 1}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{5}, std::size_t{20}, whole.size() - 400, whole.size() - 1}) {
     write_atomically(file.path, whole.substr(0, size));
     CHECK_THAT(failure(file.path), Contains("truncated") && Contains(file.path.string()));
   }
@@ -90,9 +92,11 @@ TEST_CASE("a safetensors header that is not one is refused with what is wrong") 
   CHECK_THAT(refused("[1, 2]", 4), Contains("not a JSON object"));
   CHECK_THAT(refused(R"({"a":{"dtype":"F32","shape":[1]}})", 4), Contains("tensor a"));
   CHECK_THAT(refused(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4), Contains("tensor a"));
-  CHECK_THAT(refused(R"({"a":{"dtype":"F4","shape":[1],"data_offsets":[0,4]}})", 4), Contains("unknown dtype F4") && Contains("BF16"));
+  CHECK_THAT(refused(R"({"a":{"dtype":"F4","shape":[1],"data_offsets":[0,4]}})", 4),
+             Contains("unknown dtype F4") && Contains("BF16"));
   CHECK_THAT(refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4), Contains("needs 8 bytes"));
-  CHECK_THAT(refused(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", 4), Contains("too large"));
+  CHECK_THAT(refused(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", 4),
+             Contains("too large"));
   CHECK_THAT(refused(R"({"__metadata__":{"a":1}})", 0), Contains("__metadata__.a"));
   std::uint64_t huge = ~std::uint64_t{0};
   std::string bytes(16, ' ');
@@ -104,9 +108,11 @@ TEST_CASE("a safetensors header that is not one is refused with what is wrong") 
 TEST_CASE("safetensors extents that overlap, leave holes or stop early are refused") {
   const TemporaryFile file;
   const auto refused = [&](const std::string& offsets, std::size_t bytes) {
-    write_raw(file.path,
-              R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":)" + offsets + "}}",
-              bytes);
+    write_raw(
+        file.path,
+        R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":)" +
+            offsets + "}}",
+        bytes);
     return failure(file.path);
   };
   CHECK_THAT(refused("[4,12]", 12), Contains("inside another tensor"));
@@ -118,6 +124,7 @@ TEST_CASE("safetensors extents that overlap, leave holes or stop early are refus
 
 TEST_CASE("tensors of one name are not written") {
   const TemporaryFile file;
-  CHECK_THROWS_WITH(write_safetensors(file.path, {.tensors = {{"a", at::ones(1)}, {"a", at::ones(1)}}}), Contains("named a"));
+  CHECK_THROWS_WITH(write_safetensors(file.path, {.tensors = {{"a", at::ones(1)}, {"a", at::ones(1)}}}),
+                    Contains("named a"));
   CHECK_FALSE(std::filesystem::exists(file.path));
 }

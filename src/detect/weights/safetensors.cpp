@@ -24,9 +24,9 @@ struct DtypeName {
   const char* name;
   at::ScalarType dtype;
 };
-constexpr DtypeName kDtypes[] = {{"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf}, {"BF16", at::kBFloat16},
-                                 {"I64", at::kLong},   {"I32", at::kInt},   {"I16", at::kShort}, {"I8", at::kChar},
-                                 {"U8", at::kByte},    {"BOOL", at::kBool}};
+constexpr DtypeName kDtypes[] = {
+    {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf}, {"BF16", at::kBFloat16}, {"I64", at::kLong},
+    {"I32", at::kInt},    {"I16", at::kShort}, {"I8", at::kChar},  {"U8", at::kByte},       {"BOOL", at::kBool}};
 
 struct Extent {
   std::string name;
@@ -71,7 +71,8 @@ class Reader {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw InputError(fmt::format("{}: not a usable safetensors file: {}. Copy or export it again.", file_.string(), what));
+    throw InputError(
+        fmt::format("{}: not a usable safetensors file: {}. Copy or export it again.", file_.string(), what));
   }
 
   Json parse_header() {
@@ -79,10 +80,12 @@ class Reader {
     std::uint64_t length = 0;
     std::memcpy(&length, bytes_.data(), 8);
     if (length > kLargestHeader) fail(fmt::format("header length {} is above {}", length, kLargestHeader));
-    if (length > bytes_.size() - 8) fail(fmt::format("truncated: header of {} bytes in a file of {}", length, bytes_.size()));
+    if (length > bytes_.size() - 8)
+      fail(fmt::format("truncated: header of {} bytes in a file of {}", length, bytes_.size()));
     data_begin_ = 8 + length;
-    const Json header = Json::parse(bytes_.begin() + 8, bytes_.begin() + static_cast<std::ptrdiff_t>(data_begin_), nullptr,
-                                    /*allow_exceptions=*/false);
+    const Json header =
+        Json::parse(bytes_.begin() + 8, bytes_.begin() + static_cast<std::ptrdiff_t>(data_begin_), nullptr,
+                    /*allow_exceptions=*/false);
     if (!header.is_object()) fail("the header is not a JSON object");
     return header;
   }
@@ -105,11 +108,15 @@ class Reader {
         !std::all_of(entry["data_offsets"].begin(), entry["data_offsets"].end(), number)) {
       fail(fmt::format("tensor {} has no valid dtype, shape and data_offsets", name));
     }
-    Extent out{.name = name, .dtype = dtype(name, entry["dtype"]), .begin = entry["data_offsets"][0], .end = entry["data_offsets"][1]};
+    Extent out{.name = name,
+               .dtype = dtype(name, entry["dtype"]),
+               .begin = entry["data_offsets"][0],
+               .end = entry["data_offsets"][1]};
     std::uint64_t bytes = c10::elementSize(out.dtype);
     for (const Json& side : entry["shape"]) {
       const std::uint64_t n = side;
-      if (n != 0 && bytes > std::numeric_limits<std::int64_t>::max() / n) fail(fmt::format("tensor {} is too large", name));
+      if (n != 0 && bytes > std::numeric_limits<std::int64_t>::max() / n)
+        fail(fmt::format("tensor {} is too large", name));
       bytes *= n;
       out.shape.push_back(static_cast<std::int64_t>(n));
     }
@@ -132,7 +139,8 @@ class Reader {
   void check_layout(const std::vector<Extent>& sorted) const {
     std::uint64_t end = 0;
     for (const Extent& e : sorted) {
-      if (e.begin < end) fail(fmt::format("tensor {} begins at byte {} inside another tensor that ends at {}", e.name, e.begin, end));
+      if (e.begin < end)
+        fail(fmt::format("tensor {} begins at byte {} inside another tensor that ends at {}", e.name, e.begin, end));
       if (e.begin > end) fail(fmt::format("bytes {} to {} before tensor {} belong to no tensor", end, e.begin, e.name));
       end = e.end;
     }
@@ -150,8 +158,9 @@ const char* dtype_name(const std::string& tensor, at::ScalarType dtype) {
   for (const DtypeName& each : kDtypes) {
     if (dtype == each.dtype) return each.name;
   }
-  throw InputError(fmt::format("tensor {} has dtype {}, which safetensors cannot hold here. Convert it to a float or integer dtype.",
-                               tensor, c10::toString(dtype)));
+  throw InputError(
+      fmt::format("tensor {} has dtype {}, which safetensors cannot hold here. Convert it to a float or integer dtype.",
+                  tensor, c10::toString(dtype)));
 }
 
 }  // namespace

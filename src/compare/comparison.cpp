@@ -212,7 +212,6 @@ void compare_group(const Group& baseline, const Group& group, double margin, dou
 void collect_notes(const std::vector<RunRecord>& runs, SweepComparison& result) {
   for (const RunRecord& run : runs) {
     if (run.spec.profile) continue;
-    if (!run.timing_comparable) add_once(result.notes, "Timings are not comparable: " + run.timing_note + ".");
     for (const std::string& warning : run.warnings) add_once(result.notes, "Warning: " + warning + ".");
     if (run.status != "complete") {
       add_once(result.notes, fmt::format("{} is {}: {}.", run.spec.run_id, run.status,

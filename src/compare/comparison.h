@@ -43,7 +43,7 @@ struct SweepComparison {
   Measured noise_floor;                     ///< Half-width of the A/A interval, relative (0.004 = 0.4 %).
   std::string noise_floor_strategy;         ///< The A/A partner.
   int traced_runs = 0;                      ///< Left out: they explain, they do not decide.
-  std::vector<std::string> notes;           ///< Distinct timing notes and warnings of the runs.
+  std::vector<std::string> notes;           ///< Distinct warnings and failures of the runs.
 };
 
 /// Groups records by strategy name and pairs each with the baseline by round. Traced and failed runs are counted and left out. `margin`

@@ -30,6 +30,7 @@ std::string duration(const Measured& m) {
 
 std::string decimals(const Measured& m, int digits, bool sign = false) {
   if (!m.value) return "-";
+  if (sign && *m.value == 0) return "0";
   return sign ? fmt::format("{:+.{}f}", *m.value, digits) : fmt::format("{:.{}f}", *m.value, digits);
 }
 

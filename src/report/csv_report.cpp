@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <functional>
+#include <utility>
 
 #include "base/file.h"
 
 namespace valbench {
 namespace {
 
-/// Cells of one row; a Measured fills its column and, at the end of the row, the column's reason.
+/// One column of a table whose rows are Row; a measured one also fills a reason column at the end of the row.
 template <class Row>
 struct Column {
   std::string name;

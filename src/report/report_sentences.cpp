@@ -66,10 +66,14 @@ bool keeps_all(const StrategySummary& s, const StrategySummary& base) {
 }
 
 void say_faster(const SweepComparison& sweep, std::vector<std::string>& out) {
-  const Strategies faster = with_verdict(sweep, Verdict::faster);
+  Strategies faster = with_verdict(sweep, Verdict::faster);
+  // No validation at all is the bound, not a choice between speed and accuracy.
+  std::erase_if(faster, [](const auto* s) { return s->validation.placement == Placement::none; });
   const StrategySummary* best = fastest(faster);
   if (best == nullptr) {
-    if (sweep.strategies.size() > 1) out.push_back(fmt::format("No strategy is shown to be faster than {}.", sweep.baseline));
+    if (sweep.strategies.size() > 1) {
+      out.push_back(fmt::format("No strategy that validates is shown to be faster than {}.", sweep.baseline));
+    }
     return;
   }
   const StrategySummary& base = sweep.strategies.front();
@@ -93,6 +97,10 @@ void say_faster(const SweepComparison& sweep, std::vector<std::string>& out) {
 }
 
 void say_other_verdicts(const SweepComparison& sweep, std::vector<std::string>& out) {
+  for (const StrategySummary* s : with_verdict(sweep, Verdict::faster)) {
+    if (s->validation.placement != Placement::none) continue;
+    out.push_back(fmt::format("The bound: {} does not validate at all and runs at {}.", s->strategy, interval(*s)));
+  }
   const auto name = [](const StrategySummary& s) { return s.strategy; };
   const auto with_interval = [](const StrategySummary& s) { return s.strategy + " " + interval(s); };
   if (const auto slower = with_verdict(sweep, Verdict::slower); !slower.empty()) {
@@ -111,11 +119,18 @@ void say_other_verdicts(const SweepComparison& sweep, std::vector<std::string>& 
 }
 
 void say_invalid(const SweepComparison& sweep, std::vector<std::string>& out) {
+  std::vector<std::pair<std::string, Strategies>> by_reasons;
   for (const StrategySummary& s : sweep.strategies) {
     if (s.verdict != Verdict::invalid) continue;
     std::string reasons;
     for (const std::string& reason : s.reasons) reasons += (reasons.empty() ? "" : "; ") + reason;
-    out.push_back(fmt::format("{} is INVALID, its numbers decide nothing: {}.", s.strategy, reasons));
+    auto at = std::find_if(by_reasons.begin(), by_reasons.end(), [&](const auto& r) { return r.first == reasons; });
+    if (at == by_reasons.end()) at = by_reasons.insert(by_reasons.end(), {reasons, {}});
+    at->second.push_back(&s);
+  }
+  for (const auto& [reasons, strategies] : by_reasons) {
+    const std::string names = list_of(strategies, [](const StrategySummary& s) { return s.strategy; });
+    out.push_back(fmt::format("INVALID, nothing can be concluded from the times: {}: {}.", names, reasons));
   }
 }
 
@@ -129,7 +144,7 @@ void say_accuracy(const SweepComparison& sweep, std::vector<std::string>& out) {
   const auto name = [](const StrategySummary& s) { return s.strategy; };
   std::string text;
   if (!inexact.empty()) {
-    text += "NOT exact: " + list_of(inexact, [](const StrategySummary& s) { return s.strategy + " (" + s.first_difference + ")"; }) + ". ";
+    text += "NOT exact: " + list_of(inexact, name) + ". ";
   }
   if (!exact.empty()) {
     text += exact.size() == sweep.strategies.size()
@@ -148,8 +163,12 @@ void say_accuracy(const SweepComparison& sweep, std::vector<std::string>& out) {
 
 void say_noise(const SweepComparison& sweep, std::vector<std::string>& out) {
   if (sweep.noise_floor.value) {
-    out.push_back(fmt::format("Noise floor: {:.2g} %, the half-width of {} against {}, which are one strategy under two names.",
-                              100 * *sweep.noise_floor.value, sweep.noise_floor_strategy, sweep.baseline));
+    std::string text = fmt::format("Noise floor: {:.2g} %, the half-width of {} against {}, which are one strategy under two names",
+                                   100 * *sweep.noise_floor.value, sweep.noise_floor_strategy, sweep.baseline);
+    const auto pair = std::find_if(sweep.strategies.begin(), sweep.strategies.end(),
+                                   [&](const StrategySummary& s) { return s.strategy == sweep.noise_floor_strategy; });
+    const bool told_apart = pair->verdict == Verdict::faster || pair->verdict == Verdict::slower;
+    out.push_back(text + (told_apart ? "; yet they were told apart, so do not trust the other verdicts of this sweep." : "."));
   } else {
     out.push_back("Noise floor: not measured (" + sweep.noise_floor.reason + ").");
   }
@@ -162,13 +181,19 @@ void say_noise(const SweepComparison& sweep, std::vector<std::string>& out) {
   }
 }
 
-/// One line per reason, with the strategies and columns it leaves empty.
+/// The reason without a surrounding `not measured (…)`, which the sentence says itself.
+std::string bare_reason(const std::string& reason) {
+  const std::string prefix = "not measured (";
+  return reason.starts_with(prefix) ? reason.substr(prefix.size(), reason.size() - prefix.size() - 1) : reason;
+}
+
+/// What the table leaves empty, grouped by reason and strategies.
 void say_unmeasured(const SweepComparison& sweep, std::vector<std::string>& out) {
   const std::vector<std::pair<Measured RunMeasures::*, std::string>> shown = {
       {&RunMeasures::val_share, "validation time"}, {&RunMeasures::idle_gpu_s, "idle time"},
       {&RunMeasures::comm_wait_s, "communication wait"}, {&RunMeasures::map50_95, "mAP"},
       {&RunMeasures::map50_95_delta, "mAP error"}, {&RunMeasures::peak_memory_mib, "peak memory"}};
-  std::string parts;
+  std::vector<std::pair<std::string, std::string>> gaps;  // ` of strategies (reason)` and the columns it empties
   for (const auto& [measure, what] : shown) {
     std::vector<std::pair<std::string, Strategies>> by_reason;
     for (const StrategySummary& s : sweep.strategies) {
@@ -179,13 +204,19 @@ void say_unmeasured(const SweepComparison& sweep, std::vector<std::string>& out)
       at->second.push_back(&s);
     }
     for (const auto& [reason, strategies] : by_reason) {
-      std::string why = reason;
-      if (const std::string prefix = "not measured ("; why.starts_with(prefix)) why = why.substr(prefix.size(), why.size() - prefix.size() - 1);
-      const std::string who = strategies.size() == sweep.strategies.size()
-                                  ? "" : " of " + list_of(strategies, [](const StrategySummary& s) { return s.strategy; });
-      parts += fmt::format("{}{}{} ({})", parts.empty() ? "" : "; ", what, who, why);
+      const bool all = strategies.size() == sweep.strategies.size();
+      const std::string who = all ? "" : " of " + list_of(strategies, [](const StrategySummary& s) { return s.strategy; });
+      const std::string where = fmt::format("{} ({})", who, bare_reason(reason));
+      auto at = std::find_if(gaps.begin(), gaps.end(), [&](const auto& gap) { return gap.first == where; });
+      if (at == gaps.end()) {
+        gaps.emplace_back(where, what);
+      } else {
+        at->second += ", " + what;
+      }
     }
   }
+  std::string parts;
+  for (const auto& [where, columns] : gaps) parts += (parts.empty() ? "" : "; ") + columns + where;
   if (!parts.empty()) out.push_back("Not measured: " + parts + ".");
 }
 

@@ -29,6 +29,7 @@ inline RunRecord made_up_run(const MadeUpStrategy& strategy, int round, double n
   run.spec.validation.name = strategy.name;
   run.spec.validation.placement = strategy.placement;
   run.spec.validation.interval = strategy.interval;
+  run.spec.validation.batch_size = static_cast<int>(strategy.val_s * 100);  // what makes the times differ
   run.machine.host_cpu = "made up";
   for (int epoch = 0; epoch < run.spec.epochs; ++epoch) {
     const bool last = epoch + 1 == run.spec.epochs;

@@ -1,0 +1,122 @@
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+
+#include "base/file.h"
+#include "report/console_report.h"
+#include "report/csv_report.h"
+#include "tests/support/catch.h"
+#include "tests/unit/sweep_records.h"
+
+using namespace valbench;
+namespace fs = std::filesystem;
+
+namespace {
+
+fs::path source_file(const char* name) {
+  const char* root = std::getenv("VALBENCH_SOURCE");
+  return fs::path(root != nullptr ? root : ".") / name;
+}
+
+SweepComparison example() { return compare_sweep(test::example_sweep(), "rank0", 0.01); }
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+}  // namespace
+
+TEST_CASE("the console report of the example sweep is the golden text") {
+  CHECK(console_report(example(), false) == read_file(source_file("tests/unit/example_console.txt")));
+}
+
+TEST_CASE("the CSV files of the example sweep are the golden text") {
+  CHECK(summary_csv(example()) == read_file(source_file("tests/unit/example_summary.csv")));
+  const auto runs = runs_csv({test::example_sweep().front()});
+  CHECK(runs == read_file(source_file("tests/unit/example_runs.csv")));
+  const auto phases = lines_of(phases_csv(test::example_sweep()));
+  CHECK(phases[0] == "schema_version,scenario,run_id,strategy,round,rank,epoch,phase,phase_s,count,traced");
+  CHECK(phases[1] == "1,quickstart,r00-rank0,rank0,0,0,0,sync.wait,0,1,false");
+  CHECK(phases[2] == "1,quickstart,r00-rank0,rank0,0,0,0,train.forward,2,8,false");
+  CHECK(phases.size() == 1 + 36 * 3 * 2 * 2);
+}
+
+TEST_CASE("no line of the console report is wider than 120 columns, and colours come only when asked for") {
+  auto runs = test::made_up_sweep({{.name = "rank0"}, {.name = std::string(80, 'x'), .val_s = 4}}, 6);
+  runs[1].invalid_reasons = {std::string(100, 'y')};
+  const auto sweep = compare_sweep(runs, "rank0", 0.01);
+  for (const std::string& line : lines_of(console_report(sweep, false))) CHECK(line.size() <= 120);
+  CHECK(console_report(sweep, false).find('\033') == std::string::npos);
+  CHECK(console_report(sweep, true).find('\033') != std::string::npos);
+}
+
+TEST_CASE("an A/A pair that was told apart warns the reader") {
+  std::vector<RunRecord> runs;
+  for (int round = 0; round < 6; ++round) {
+    runs.push_back(test::made_up_run({.name = "a"}, round, 1));
+    runs.push_back(test::made_up_run({.name = "b"}, round, 1.1));
+  }
+  CHECK_THAT(console_report(compare_sweep(runs, "a", 0.01), false), Catch::Contains("told apart"));
+}
+
+TEST_CASE("a cell with commas and quotes is quoted") {
+  auto runs = test::made_up_sweep({{.name = "rank0"}, {.name = "a, \"b\""}}, 2);
+  CHECK_THAT(summary_csv(compare_sweep(runs, "rank0", 0.01)), Catch::Contains("\n1,\"a, \"\"b\"\"\",2,"));
+}
+
+TEST_CASE("a run that failed has no measures in runs.csv") {
+  RunRecord run = test::made_up_run({.name = "rank0"}, 0, 1);
+  run.status = "failed";
+  run.failure = "rank 1 exited with code 9";
+  const std::string csv = runs_csv({run});
+  CHECK_THAT(csv, Catch::Contains("rank 1 exited with code 9") && Catch::Contains("the run did not complete"));
+}
+
+TEST_CASE("the three files are written and replaced") {
+  const fs::path folder = fs::temp_directory_path() / ("valbench-csv-" + std::to_string(::getpid()));
+  fs::create_directories(folder);
+  const auto runs = test::example_sweep();
+  write_csv_reports(example(), runs, folder);
+  write_csv_reports(example(), runs, folder);
+  CHECK(read_file(folder / "summary.csv") == summary_csv(example()));
+  CHECK(fs::exists(folder / "runs.csv"));
+  CHECK(fs::exists(folder / "phases.csv"));
+  fs::remove_all(folder);
+}
+
+TEST_CASE("results/README.md names every column and every field of run.json") {
+  const std::string readme = read_file(source_file("results/README.md"));
+  const auto require_named = [&](const std::string& name) {
+    INFO(name);
+    CHECK(readme.find("`" + name + "`") != std::string::npos);
+  };
+  for (const auto& columns : {summary_columns(), runs_columns(), phases_columns()}) {
+    for (const std::string& column : columns) {
+      if (!column.ends_with("_reason") || column == "verdict_reason" || column == "invalid_reason") require_named(column);
+    }
+  }
+  // The record's fields are the quoted words before a colon in its JSON, the spec's left out.
+  RunRecord run = test::made_up_run({.name = "rank0"}, 0, 1);
+  const std::string json = run_record_to_json(run);
+  const std::string spec_less = json.substr(0, json.find("\"spec\"")) + json.substr(json.find("\"machine\""));
+  for (const std::string& line : lines_of(spec_less)) {
+    const std::size_t begin = line.find('"'), end = line.find("\":");
+    if (begin == std::string::npos || end == std::string::npos) continue;
+    const std::string name = line.substr(begin + 1, end - begin - 1);
+    if (name.find('.') == std::string::npos && name != "not_measured") require_named(name);
+  }
+}
+
+TEST_CASE("summary.csv begins with the columns of the design, in their order") {
+  const std::vector<std::string> expected = {
+      "schema_version", "strategy", "runs", "job_s", "epoch_s", "train_s", "val_s", "val_share", "idle_gpu_s", "comm_wait_s",
+      "balance_gain", "steps", "val_images", "peak_memory_mib", "map50", "map50_95", "map50_95_delta", "exact", "speedup",
+      "speedup_low", "speedup_high", "verdict"};
+  const auto columns = summary_columns();
+  CHECK(std::vector<std::string>(columns.begin(), columns.begin() + static_cast<std::ptrdiff_t>(expected.size())) == expected);
+}

@@ -39,8 +39,9 @@ std::vector<Group> group_runs(const std::vector<RunRecord>& runs, const std::str
     if (run.status != "complete") {
       ++group->failed;
     } else if (!group->rounds.emplace(run.spec.round, &run).second) {
-      throw InputError(fmt::format("strategy {} has two runs of round {} ({} and {}): compare them with different names", name,
-                                   run.spec.round, group->rounds.at(run.spec.round)->spec.run_id, run.spec.run_id));
+      throw InputError(
+          fmt::format("strategy {} has two runs of round {} ({} and {}): compare them with different names", name,
+                      run.spec.round, group->rounds.at(run.spec.round)->spec.run_id, run.spec.run_id));
     }
   }
   for (Group& group : groups) {
@@ -49,8 +50,9 @@ std::vector<Group> group_runs(const std::vector<RunRecord>& runs, const std::str
   if (groups.front().rounds.empty() && groups.front().failed == 0) {
     std::string known;
     for (std::size_t i = 1; i < groups.size(); ++i) known += (i > 1 ? ", " : "") + groups[i].name;
-    throw InputError(fmt::format("no run of the baseline {} is there. {}", baseline,
-                                 known.empty() ? "There is no comparable run at all" : "Strategies with runs: " + known));
+    throw InputError(
+        fmt::format("no run of the baseline {} is there. {}", baseline,
+                    known.empty() ? "There is no comparable run at all" : "Strategies with runs: " + known));
   }
   return groups;
 }
@@ -122,12 +124,14 @@ void collect_run_reasons(const Group& group, std::vector<std::string>& reasons) 
   }
   for (const std::string& reason : distinct) {
     const std::size_t n = counts[reason];
-    reasons.push_back(n == group.rounds.size() ? reason : fmt::format("{} ({} of {} runs)", reason, n, group.rounds.size()));
+    reasons.push_back(n == group.rounds.size() ? reason
+                                               : fmt::format("{} ({} of {} runs)", reason, n, group.rounds.size()));
   }
 }
 
 /// Whether one measure is equal in all runs; says so in `reasons` when not.
-void require_equal_within(const Group& group, Measured RunMeasures::*measure, const char* what, std::vector<std::string>& reasons) {
+void require_equal_within(const Group& group, Measured RunMeasures::*measure, const char* what,
+                          std::vector<std::string>& reasons) {
   if (group.measures.empty()) return;
   const auto value = [&](const RunMeasures& m) { return (m.*measure).value.value_or(0); };
   const auto [low, high] = std::minmax_element(group.measures.begin(), group.measures.end(),
@@ -154,7 +158,8 @@ std::vector<std::string> unequal_work(const Group& baseline, const Group& group)
   const RunRecord &a = *baseline.rounds.begin()->second, &b = *group.rounds.begin()->second;
   const RunMeasures &ma = baseline.measures.front(), &mb = group.measures.front();
   const auto require_equal = [&](const char* what, const auto& of_baseline, const auto& of_this) {
-    if (of_baseline != of_this) reasons.push_back(fmt::format("{} differs: {}, baseline {}", what, of_this, of_baseline));
+    if (of_baseline != of_this)
+      reasons.push_back(fmt::format("{} differs: {}, baseline {}", what, of_this, of_baseline));
   };
   require_equal("model", a.spec.model, b.spec.model);
   require_equal("data set", a.spec.data.string(), b.spec.data.string());
@@ -182,7 +187,8 @@ void leave_speedup_empty(StrategySummary& summary, const std::string& reason) {
 }
 
 /// Ratio, interval and verdict of one strategy. Numbers are given even where the verdict is INVALID.
-void compare_group(const Group& baseline, const Group& group, double margin, double confidence, StrategySummary& summary) {
+void compare_group(const Group& baseline, const Group& group, double margin, double confidence,
+                   StrategySummary& summary) {
   std::vector<double> a, b;
   for (const auto& [round, run] : group.rounds) {
     const auto partner = baseline.rounds.find(round);
@@ -241,7 +247,8 @@ SweepComparison compare_sweep(const std::vector<RunRecord>& runs, const std::str
   result.baseline = baseline;
   result.margin = std::max(margin, kSmallestMargin);
   const std::vector<Group> groups = group_runs(runs, baseline, result.traced_runs);
-  const auto first = std::find_if(runs.begin(), runs.end(), [&](const RunRecord& r) { return r.spec.validation.name == baseline; });
+  const auto first =
+      std::find_if(runs.begin(), runs.end(), [&](const RunRecord& r) { return r.spec.validation.name == baseline; });
   result.spec = first->spec;
   result.machine = first->machine;
   result.scenario = first->spec.scenario;
@@ -271,8 +278,8 @@ SweepComparison compare_sweep(const std::vector<RunRecord>& runs, const std::str
   return result;
 }
 
-SweepComparison compare_records(std::vector<RunRecord> baseline, const std::string& baseline_name, std::vector<RunRecord> candidate,
-                                const std::string& candidate_name, double margin) {
+SweepComparison compare_records(std::vector<RunRecord> baseline, const std::string& baseline_name,
+                                std::vector<RunRecord> candidate, const std::string& candidate_name, double margin) {
   for (RunRecord& run : baseline) run.spec.validation.name = baseline_name;
   // Two folders may hold one strategy under one name; the table needs two.
   const std::string distinct = candidate_name == baseline_name ? candidate_name + " (2)" : candidate_name;

@@ -36,15 +36,17 @@ double sum(const RunRecord& run, const EpochField& field, int only_rank = -1) {
 }
 
 double val_share_of(const RunRecord& run, int rank) {
-  const double val = sum(run, [](const auto& e) { return e.val_s; }, rank);
-  const double train = sum(run, [](const auto& e) { return e.train_s; }, rank);
+  const double val = sum(
+      run, [](const auto& e) { return e.val_s; }, rank);
+  const double train = sum(
+      run, [](const auto& e) { return e.train_s; }, rank);
   return val + train > 0 ? val / (val + train) : 0;
 }
 
 void measure_validation_time(const RunRecord& run, RunMeasures& m) {
   if (run.validations.empty()) {
-    const Measured none = Measured::not_measured(run.spec.validation.placement == Placement::none ? "validates nothing"
-                                                                                                  : "no validation took place");
+    const Measured none = Measured::not_measured(
+        run.spec.validation.placement == Placement::none ? "validates nothing" : "no validation took place");
     m.val_s = m.val_share = m.val_share_max = m.balance_gain = none;
     return;
   }
@@ -114,8 +116,10 @@ RunMeasures measure_run(const RunRecord& run) {
   m.idle_gpu_s = run.spec.ranks > 1 ? Measured::of(sum(run, [](const auto& e) { return e.wait_s; }))
                                     : Measured::not_measured("one rank waits for nobody");
   m.comm_wait_s = total_comm_wait(run);
-  m.steps = Measured::of(sum(run, [](const auto& e) { return static_cast<double>(e.steps); }, 0));
-  m.optimizer_steps = Measured::of(sum(run, [](const auto& e) { return static_cast<double>(e.optimizer_steps); }, 0));
+  m.steps = Measured::of(sum(
+      run, [](const auto& e) { return static_cast<double>(e.steps); }, 0));
+  m.optimizer_steps = Measured::of(sum(
+      run, [](const auto& e) { return static_cast<double>(e.optimizer_steps); }, 0));
   m.train_images = Measured::of(sum(run, [](const auto& e) { return static_cast<double>(e.train_images); }));
   m.val_images = Measured::of(sum(run, [](const auto& e) { return static_cast<double>(e.val_images); }));
   double peak = 0;
@@ -139,7 +143,8 @@ std::vector<std::string> invalid_reasons(const RunRecord& run) {
   });
   if (!finite_losses(run) && !said_loss) reasons.push_back("a loss is not finite");
   if (!run.timing_comparable) {
-    reasons.push_back("timing not comparable: " + (run.timing_note.empty() ? "the run gives no reason" : run.timing_note));
+    reasons.push_back("timing not comparable: " +
+                      (run.timing_note.empty() ? "the run gives no reason" : run.timing_note));
   }
   if (!(run.job_s > 0) || !std::isfinite(run.job_s)) reasons.push_back(fmt::format("job_s is {}", run.job_s));
   return reasons;

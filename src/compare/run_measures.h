@@ -16,7 +16,8 @@ struct RunMeasures {
   Measured val_share_max;  ///< The largest such share of any rank.
   Measured idle_gpu_s;     ///< Rank-seconds of waiting for a validating rank, all ranks and epochs.
   Measured comm_wait_s;    ///< Rank-seconds in gradient collectives before the last rank arrived, all ranks and epochs.
-  Measured balance_gain;   ///< 1 - (train + val / ranks) / (train + val) of rank 0: the most that sharding could save. An upper bound.
+  Measured balance_gain;   ///< 1 - (train + val / ranks) / (train + val) of rank 0: the most that sharding could save.
+                           ///< An upper bound.
   Measured steps, optimizer_steps;  ///< Of rank 0, over the run.
   Measured train_images;            ///< Over all ranks and epochs.
   Measured val_images;              ///< The same.
@@ -51,7 +52,8 @@ void visit_measures(Visit&& visit) {
   visit(&RunMeasures::map50_95_delta, "map50_95_delta");
 }
 
-/// Why the run cannot be compared at all: its own reasons, not exact, a non-finite loss, timing that is not comparable. Empty when it can.
+/// Why the run cannot be compared at all: its own reasons, not exact, a non-finite loss, timing that is not comparable.
+/// Empty when it can.
 std::vector<std::string> invalid_reasons(const RunRecord& run);
 
 }  // namespace valbench

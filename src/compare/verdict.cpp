@@ -6,11 +6,16 @@ namespace valbench {
 
 std::string_view verdict_name(Verdict verdict) {
   switch (verdict) {
-    case Verdict::same: return "SAME";
-    case Verdict::faster: return "FASTER";
-    case Verdict::slower: return "SLOWER";
-    case Verdict::ambiguous: return "AMBIGUOUS";
-    case Verdict::invalid: return "INVALID";
+    case Verdict::same:
+      return "SAME";
+    case Verdict::faster:
+      return "FASTER";
+    case Verdict::slower:
+      return "SLOWER";
+    case Verdict::ambiguous:
+      return "AMBIGUOUS";
+    case Verdict::invalid:
+      return "INVALID";
   }
   return "?";
 }
@@ -18,10 +23,14 @@ std::string_view verdict_name(Verdict verdict) {
 int exit_code(Verdict verdict) {
   switch (verdict) {
     case Verdict::same:
-    case Verdict::faster: return 0;
-    case Verdict::slower: return 1;
-    case Verdict::ambiguous: return 3;
-    case Verdict::invalid: return 4;
+    case Verdict::faster:
+      return 0;
+    case Verdict::slower:
+      return 1;
+    case Verdict::ambiguous:
+      return 3;
+    case Verdict::invalid:
+      return 4;
   }
   return 4;
 }

@@ -15,8 +15,8 @@ std::string_view verdict_name(Verdict verdict);
 /// Exit code of `valbench compare`: 0 SAME or FASTER, 1 SLOWER, 3 AMBIGUOUS, 4 INVALID (design §1).
 int exit_code(Verdict verdict);
 
-/// Interval within 1/(1 + margin) .. 1 + margin: SAME. Interval without 1 and an estimate beyond the margin: FASTER or SLOWER. Anything
-/// else, and fewer than two pairs: AMBIGUOUS (profiling.md §6.2.4).
+/// Interval within 1/(1 + margin) .. 1 + margin: SAME. Interval without 1 and an estimate beyond the margin: FASTER or
+/// SLOWER. Anything else, and fewer than two pairs: AMBIGUOUS (profiling.md §6.2.4).
 Verdict judge(const PairedComparison& comparison, double margin);
 
 }  // namespace valbench

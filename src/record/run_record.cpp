@@ -32,7 +32,9 @@ ordered_json object_of(const T& value) {
 }
 
 template <class T>
-concept Visitable = requires(T& value, Writer& writer) { visit_fields(value, writer); };
+concept Visitable = requires(T& value, Writer& writer) {
+  visit_fields(value, writer);
+};
 
 template <class T>
 ordered_json to_value(const T& value) {
@@ -43,7 +45,10 @@ ordered_json to_value(const T& value) {
     return ordered_json::parse(run_spec_to_json(value));
   } else if constexpr (Visitable<const T>) {
     return object_of(value);
-  } else if constexpr (requires { typename T::value_type; requires Visitable<const typename T::value_type>; }) {
+  } else if constexpr (requires {
+                         typename T::value_type;
+                         requires Visitable<const typename T::value_type>;
+                       }) {
     ordered_json array = ordered_json::array();
     for (const auto& item : value) array.push_back(to_value(item));
     return array;
@@ -69,8 +74,12 @@ struct Reader {
       value = run_spec_from_json(json.dump());
     } else if constexpr (Visitable<T>) {
       visit_fields(value, Reader{json, path + "."});
-    } else if constexpr (requires { typename T::value_type; requires Visitable<typename T::value_type>; }) {
-      for (std::size_t i = 0; i < json.size(); ++i) read(json.at(i), path + "[" + std::to_string(i) + "]", value.emplace_back());
+    } else if constexpr (requires {
+                           typename T::value_type;
+                           requires Visitable<typename T::value_type>;
+                         }) {
+      for (std::size_t i = 0; i < json.size(); ++i)
+        read(json.at(i), path + "[" + std::to_string(i) + "]", value.emplace_back());
     } else {
       if constexpr (std::is_same_v<T, std::array<double, 3>>) {
         if (json.size() != value.size()) throw RecordError("run record: field " + path + ": must hold 3 numbers");

@@ -29,11 +29,12 @@ struct StoredRun {
 /// State of one run folder; missing when the folder is not there.
 RunState run_state(const std::filesystem::path& run_folder);
 
-/// The run folders below `sweep_folder`, sorted by name; other folders are passed over. A folder that is itself a run is the only entry.
-/// Throws RecordError when the folder cannot be listed.
+/// The run folders below `sweep_folder`, sorted by name; other folders are passed over. A folder that is itself a run
+/// is the only entry. Throws RecordError when the folder cannot be listed.
 std::vector<StoredRun> list_runs(const std::filesystem::path& sweep_folder);
 
-/// All complete and failed runs of the folder, ascending by round and order. Throws RecordError that names the file and field.
+/// All complete and failed runs of the folder, ascending by round and order. Throws RecordError that names the file and
+/// field.
 std::vector<RunRecord> read_runs(const std::filesystem::path& sweep_folder);
 
 }  // namespace valbench

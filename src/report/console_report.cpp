@@ -63,7 +63,8 @@ std::vector<Column> columns_of(const SweepComparison& sweep) {
       {{"job", "s"}, measure(&RunMeasures::job_s)},
       {{"epoch", "s"}, measure(&RunMeasures::epoch_s), 3},
       {{"val", "s/epoch"}, measure(&RunMeasures::val_s), 4},
-      {{"val", "share"}, [](const StrategySummary& s) {
+      {{"val", "share"},
+       [](const StrategySummary& s) {
          return s.mean.val_share.value ? fmt::format("{:.0f} %", 100 * *s.mean.val_share.value) : std::string("-");
        }},
       {{"idle", sweep.spec.device == DeviceKind::cuda ? "GPU s" : "rank s"}, measure(&RunMeasures::idle_gpu_s), 5},
@@ -109,11 +110,16 @@ Table laid_out(const SweepComparison& sweep) {
 const char* colour_of(const StrategySummary& s) {
   if (!s.verdict) return "\033[2m";
   switch (*s.verdict) {
-    case Verdict::faster: return "\033[1;32m";
-    case Verdict::slower: return "\033[31m";
-    case Verdict::invalid: return "\033[1;31m";
-    case Verdict::ambiguous: return "\033[33m";
-    case Verdict::same: return "\033[36m";
+    case Verdict::faster:
+      return "\033[1;32m";
+    case Verdict::slower:
+      return "\033[31m";
+    case Verdict::invalid:
+      return "\033[1;31m";
+    case Verdict::ambiguous:
+      return "\033[33m";
+    case Verdict::same:
+      return "\033[36m";
   }
   return "";
 }
@@ -129,7 +135,8 @@ void append_line(const Table& table, const CellText& text, const char* last_colo
     if (last && last_colour != nullptr) {
       line += last_colour + cell + "\033[0m";
     } else {
-      line += table.columns[i].left ? fmt::format("{:<{}}", cell, table.widths[i]) : fmt::format("{:>{}}", cell, table.widths[i]);
+      line += table.columns[i].left ? fmt::format("{:<{}}", cell, table.widths[i])
+                                    : fmt::format("{:>{}}", cell, table.widths[i]);
     }
   }
   line.erase(line.find_last_not_of(' ') + 1);
@@ -138,15 +145,16 @@ void append_line(const Table& table, const CellText& text, const char* last_colo
 
 std::string title(const SweepComparison& sweep) {
   const RunSpec& spec = sweep.spec;
-  const std::string device = spec.device == DeviceKind::cuda ? (sweep.machine.gpu.empty() ? "GPU" : sweep.machine.gpu) : "CPU";
+  const std::string device =
+      spec.device == DeviceKind::cuda ? (sweep.machine.gpu.empty() ? "GPU" : sweep.machine.gpu) : "CPU";
   int fewest = sweep.strategies.front().runs, most = fewest;
   for (const StrategySummary& s : sweep.strategies) {
     fewest = std::min(fewest, s.runs);
     most = std::max(most, s.runs);
   }
   const std::string runs = fewest == most ? std::to_string(most) : fmt::format("{} to {}", fewest, most);
-  return fmt::format("{}: {}, {} px, batch {}, {} {} on {}, {} {}, {} {} per strategy", spec.scenario, spec.model, spec.imgsz,
-                     spec.batch_size, spec.ranks, spec.ranks == 1 ? "rank" : "ranks", device, spec.epochs,
+  return fmt::format("{}: {}, {} px, batch {}, {} {} on {}, {} {}, {} {} per strategy", spec.scenario, spec.model,
+                     spec.imgsz, spec.batch_size, spec.ranks, spec.ranks == 1 ? "rank" : "ranks", device, spec.epochs,
                      spec.epochs == 1 ? "epoch" : "epochs", runs, most == 1 ? "run" : "runs");
 }
 
@@ -169,11 +177,14 @@ void append_wrapped(const std::string& sentence, std::string& out) {
 std::string console_report(const SweepComparison& comparison, bool colour) {
   std::string out = (colour ? "\033[1m" + title(comparison) + "\033[0m" : title(comparison)) + "\n\n";
   const Table table = laid_out(comparison);
-  append_line(table, [](const Column& c) { return c.heading[0]; }, nullptr, out);
-  append_line(table, [](const Column& c) { return c.heading[1]; }, nullptr, out);
+  append_line(
+      table, [](const Column& c) { return c.heading[0]; }, nullptr, out);
+  append_line(
+      table, [](const Column& c) { return c.heading[1]; }, nullptr, out);
   out += std::string(table.total(), '-') + "\n";
   for (const StrategySummary& s : comparison.strategies) {
-    append_line(table, [&](const Column& c) { return c.cell(s); }, colour ? colour_of(s) : nullptr, out);
+    append_line(
+        table, [&](const Column& c) { return c.cell(s); }, colour ? colour_of(s) : nullptr, out);
   }
   out += "\n";
   for (const std::string& sentence : report_sentences(comparison)) append_wrapped(sentence, out);

@@ -8,7 +8,8 @@
 
 namespace valbench {
 
-/// At most 120 columns wide; ends with a line feed. `colour` adds ANSI colours to the verdicts: pass true on terminals only.
+/// At most 120 columns wide; ends with a line feed. `colour` adds ANSI colours to the verdicts: pass true on terminals
+/// only.
 std::string console_report(const SweepComparison& comparison, bool colour);
 
 /// The sentences under the table, one string each, not wrapped.

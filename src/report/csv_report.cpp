@@ -85,8 +85,12 @@ Measured of_pairs(const SummaryRow& row, double PairedComparison::*value) {
 
 std::vector<Column<SummaryRow>> summary_table() {
   std::vector<Column<SummaryRow>> columns;
-  const auto text = [&](const char* name, std::function<std::string(const SummaryRow&)> f) { columns.push_back({name, {}, f}); };
-  const auto number = [&](const char* name, std::function<Measured(const SummaryRow&)> f) { columns.push_back({name, f, {}}); };
+  const auto text = [&](const char* name, std::function<std::string(const SummaryRow&)> f) {
+    columns.push_back({name, {}, f});
+  };
+  const auto number = [&](const char* name, std::function<Measured(const SummaryRow&)> f) {
+    columns.push_back({name, f, {}});
+  };
   const auto measure = [&](const char* name, Measured RunMeasures::*m) {
     number(name, [m](const SummaryRow& r) { return r.strategy->mean.*m; });
   };
@@ -106,7 +110,8 @@ std::vector<Column<SummaryRow>> summary_table() {
   text("exact", [](const SummaryRow& r) { return r.strategy->exact; });
   ratio("speedup", &StrategySummary::speedup), ratio("speedup_low", &StrategySummary::speedup_low);
   ratio("speedup_high", &StrategySummary::speedup_high);
-  text("verdict", [](const SummaryRow& r) { return std::string(r.strategy->verdict ? verdict_name(*r.strategy->verdict) : ""); });
+  text("verdict",
+       [](const SummaryRow& r) { return std::string(r.strategy->verdict ? verdict_name(*r.strategy->verdict) : ""); });
   text("verdict_reason", [](const SummaryRow& r) {
     return r.strategy->is_baseline && !r.strategy->verdict ? "is the baseline" : joined(r.strategy->reasons);
   });
@@ -115,7 +120,8 @@ std::vector<Column<SummaryRow>> summary_table() {
   text("outlier_runs", [](const SummaryRow& r) { return joined(r.strategy->outlier_runs); });
   number("sigma", [](const SummaryRow& r) { return of_pairs(r, &PairedComparison::sigma); });
   number("hodges_lehmann", [](const SummaryRow& r) { return of_pairs(r, &PairedComparison::hodges_lehmann); });
-  number("minimum_detectable_effect", [](const SummaryRow& r) { return of_pairs(r, &PairedComparison::minimum_detectable_effect); });
+  number("minimum_detectable_effect",
+         [](const SummaryRow& r) { return of_pairs(r, &PairedComparison::minimum_detectable_effect); });
   ratio("job_median_s", &StrategySummary::job_s_median), ratio("job_mad_s", &StrategySummary::job_s_mad);
   measure("val_share_max", &RunMeasures::val_share_max), measure("optimizer_steps", &RunMeasures::optimizer_steps);
   measure("train_images", &RunMeasures::train_images), measure("validations", &RunMeasures::validations);
@@ -145,7 +151,8 @@ std::vector<Column<RunRow>> runs_table() {
   text("failure", [](const RunRecord& r) { return r.failure; });
   text("traced", [truth](const RunRecord& r) { return truth(r.spec.profile); });
   text("timing_comparable", [truth](const RunRecord& r) { return truth(r.timing_comparable); });
-  text("invalid_reason", [](const RunRecord& r) { return joined(r.status == "complete" ? invalid_reasons(r) : r.invalid_reasons); });
+  text("invalid_reason",
+       [](const RunRecord& r) { return joined(r.status == "complete" ? invalid_reasons(r) : r.invalid_reasons); });
   text("warnings", [](const RunRecord& r) { return joined(r.warnings); });
   text("ranks", [](const RunRecord& r) { return std::to_string(r.spec.ranks); });
   text("device", [](const RunRecord& r) { return to_string(r.spec.device); });
@@ -153,7 +160,8 @@ std::vector<Column<RunRow>> runs_table() {
   text("interval", [](const RunRecord& r) { return std::to_string(r.spec.validation.interval); });
   text("exact", [](const RunRecord& r) { return r.exactness.exact; });
   text("first_difference", [](const RunRecord& r) { return r.exactness.first_difference; });
-  text("weights_checksum", [](const RunRecord& r) { return r.train_checksums.empty() ? "" : r.train_checksums.back(); });
+  text("weights_checksum",
+       [](const RunRecord& r) { return r.train_checksums.empty() ? "" : r.train_checksums.back(); });
   columns.push_back({"startup_s", [](const RunRow& r) { return Measured::of(r.run->startup_s); }, {}});
   visit_measures([&](Measured RunMeasures::*m, const char* name) {
     columns.push_back({name, [m](const RunRow& r) { return r.measures.*m; }, {}});
@@ -166,7 +174,8 @@ std::vector<Column<RunRow>> runs_table() {
 std::vector<std::string> summary_columns() { return names_of(summary_table()); }
 std::vector<std::string> runs_columns() { return names_of(runs_table()); }
 std::vector<std::string> phases_columns() {
-  return {"schema_version", "scenario", "run_id", "strategy", "round", "rank", "epoch", "phase", "phase_s", "count", "traced"};
+  return {"schema_version", "scenario", "run_id",  "strategy", "round", "rank",
+          "epoch",          "phase",    "phase_s", "count",    "traced"};
 }
 
 std::string summary_csv(const SweepComparison& comparison) {
@@ -181,7 +190,9 @@ std::string runs_csv(const std::vector<RunRecord>& runs) {
     RunRow& row = rows.emplace_back(RunRow{&run, measure_run(run)});
     // A run that broke off has measured parts of a run, not a run.
     if (run.status == "complete") continue;
-    visit_measures([&](Measured RunMeasures::*m, const char*) { row.measures.*m = Measured::not_measured("the run did not complete"); });
+    visit_measures([&](Measured RunMeasures::*m, const char*) {
+      row.measures.*m = Measured::not_measured("the run did not complete");
+    });
   }
   return table_of(runs_table(), rows);
 }
@@ -204,7 +215,8 @@ std::string phases_csv(const std::vector<RunRecord>& runs) {
   return out;
 }
 
-void write_csv_reports(const SweepComparison& comparison, const std::vector<RunRecord>& runs, const std::filesystem::path& folder) {
+void write_csv_reports(const SweepComparison& comparison, const std::vector<RunRecord>& runs,
+                       const std::filesystem::path& folder) {
   write_atomically(folder / "summary.csv", summary_csv(comparison));
   write_atomically(folder / "runs.csv", runs_csv(runs));
   write_atomically(folder / "phases.csv", phases_csv(runs));

@@ -40,14 +40,14 @@ std::string validation_cost(const SweepComparison& sweep) {
     return fmt::format("How much of the training is validation was not measured under {} ({}).", sweep.baseline,
                        base.mean.val_share.reason);
   }
-  std::string text = fmt::format("Under {}, validation is {:.0f} % of the time that rank 0 trains and validates", sweep.baseline,
-                                 100 * *base.mean.val_share.value);
+  std::string text = fmt::format("Under {}, validation is {:.0f} % of the time that rank 0 trains and validates",
+                                 sweep.baseline, 100 * *base.mean.val_share.value);
   if (base.mean.idle_gpu_s.value) {
     text += fmt::format("; the ranks wait {:.3g} rank-seconds of a run for it", *base.mean.idle_gpu_s.value);
   }
   if (base.mean.balance_gain.value) {
-    text += fmt::format(". Sharing it evenly over {} ranks could save at most {:.0f} % (an upper bound)", sweep.spec.ranks,
-                        100 * *base.mean.balance_gain.value);
+    text += fmt::format(". Sharing it evenly over {} ranks could save at most {:.0f} % (an upper bound)",
+                        sweep.spec.ranks, 100 * *base.mean.balance_gain.value);
   }
   return text + ".";
 }
@@ -78,20 +78,23 @@ void say_faster(const SweepComparison& sweep, std::vector<std::string>& out) {
   }
   const StrategySummary& base = sweep.strategies.front();
   const double saved = 100 * (1 - 1 / *best->speedup.value);
-  std::string text = fmt::format("Fastest: {}, {} times the speed of {} ({:.0f} % less time)", best->strategy, interval(*best),
-                                 sweep.baseline, saved);
+  std::string text = fmt::format("Fastest: {}, {} times the speed of {} ({:.0f} % less time)", best->strategy,
+                                 interval(*best), sweep.baseline, saved);
   if (keeps_all(*best, base)) {
     out.push_back(text + ", with the same validation work and the same metrics bit for bit.");
     return;
   }
-  if (best->mean.val_images.value && base.mean.val_images.value && *best->mean.val_images.value < *base.mean.val_images.value) {
+  if (best->mean.val_images.value && base.mean.val_images.value &&
+      *best->mean.val_images.value < *base.mean.val_images.value) {
     text += fmt::format("; it validates {:.0f} instead of {:.0f} images a run", *best->mean.val_images.value,
                         *base.mean.val_images.value);
   }
   Strategies keeping;
-  std::copy_if(faster.begin(), faster.end(), std::back_inserter(keeping), [&](const auto* s) { return keeps_all(*s, base); });
+  std::copy_if(faster.begin(), faster.end(), std::back_inserter(keeping),
+               [&](const auto* s) { return keeps_all(*s, base); });
   if (const StrategySummary* kept = fastest(keeping)) {
-    text += fmt::format(". Fastest with the same validation work and metrics bit for bit: {}, {}", kept->strategy, interval(*kept));
+    text += fmt::format(". Fastest with the same validation work and metrics bit for bit: {}, {}", kept->strategy,
+                        interval(*kept));
   }
   out.push_back(text + ".");
 }
@@ -107,14 +110,18 @@ void say_other_verdicts(const SweepComparison& sweep, std::vector<std::string>& 
     out.push_back(fmt::format("Slower than {}: {}.", sweep.baseline, list_of(slower, with_interval)));
   }
   if (const auto same = with_verdict(sweep, Verdict::same); !same.empty()) {
-    out.push_back(fmt::format("No difference beyond the margin of {:.2g} %: {}.", 100 * sweep.margin, list_of(same, name)));
+    out.push_back(
+        fmt::format("No difference beyond the margin of {:.2g} %: {}.", 100 * sweep.margin, list_of(same, name)));
   }
   if (const auto open = with_verdict(sweep, Verdict::ambiguous); !open.empty()) {
-    out.push_back("Not decided: " + list_of(open, [](const StrategySummary& s) {
-      if (!s.reasons.empty()) return fmt::format("{} ({})", s.strategy, s.reasons.front());
-      return fmt::format("{} (these rounds would show a difference of {:.2g} % or more)", s.strategy,
-                         100 * s.paired->minimum_detectable_effect);
-    }) + ". More rounds narrow the interval.");
+    out.push_back("Not decided: " +
+                  list_of(open,
+                          [](const StrategySummary& s) {
+                            if (!s.reasons.empty()) return fmt::format("{} ({})", s.strategy, s.reasons.front());
+                            return fmt::format("{} (these rounds would show a difference of {:.2g} % or more)",
+                                               s.strategy, 100 * s.paired->minimum_detectable_effect);
+                          }) +
+                  ". More rounds narrow the interval.");
   }
 }
 
@@ -154,21 +161,25 @@ void say_accuracy(const SweepComparison& sweep, std::vector<std::string>& out) {
   if (text.empty()) text = "No strategy's metrics were checked against rank 0's own validation.";
   if (!changed.empty()) {
     text += " Against a full fp32 validation of the same weights, mAP50-95 is off by " +
-            list_of(changed, [](const StrategySummary& s) {
-              return fmt::format("{:+.4f} ({})", *s.mean.map50_95_delta.value, s.strategy);
-            }) + ".";
+            list_of(changed,
+                    [](const StrategySummary& s) {
+                      return fmt::format("{:+.4f} ({})", *s.mean.map50_95_delta.value, s.strategy);
+                    }) +
+            ".";
   }
   out.push_back(text);
 }
 
 void say_noise(const SweepComparison& sweep, std::vector<std::string>& out) {
   if (sweep.noise_floor.value) {
-    std::string text = fmt::format("Noise floor: {:.2g} %, the half-width of {} against {}, which are one strategy under two names",
-                                   100 * *sweep.noise_floor.value, sweep.noise_floor_strategy, sweep.baseline);
+    std::string text =
+        fmt::format("Noise floor: {:.2g} %, the half-width of {} against {}, which are one strategy under two names",
+                    100 * *sweep.noise_floor.value, sweep.noise_floor_strategy, sweep.baseline);
     const auto pair = std::find_if(sweep.strategies.begin(), sweep.strategies.end(),
                                    [&](const StrategySummary& s) { return s.strategy == sweep.noise_floor_strategy; });
     const bool told_apart = pair->verdict == Verdict::faster || pair->verdict == Verdict::slower;
-    out.push_back(text + (told_apart ? "; yet they were told apart, so do not trust the other verdicts of this sweep." : "."));
+    out.push_back(text +
+                  (told_apart ? "; yet they were told apart, so do not trust the other verdicts of this sweep." : "."));
   } else {
     out.push_back("Noise floor: not measured (" + sweep.noise_floor.reason + ").");
   }
@@ -190,22 +201,24 @@ std::string bare_reason(const std::string& reason) {
 /// What the table leaves empty, grouped by reason and strategies.
 void say_unmeasured(const SweepComparison& sweep, std::vector<std::string>& out) {
   const std::vector<std::pair<Measured RunMeasures::*, std::string>> shown = {
-      {&RunMeasures::val_share, "validation time"}, {&RunMeasures::idle_gpu_s, "idle time"},
+      {&RunMeasures::val_share, "validation time"},      {&RunMeasures::idle_gpu_s, "idle time"},
       {&RunMeasures::comm_wait_s, "communication wait"}, {&RunMeasures::map50_95, "mAP"},
-      {&RunMeasures::map50_95_delta, "mAP error"}, {&RunMeasures::peak_memory_mib, "peak memory"}};
+      {&RunMeasures::map50_95_delta, "mAP error"},       {&RunMeasures::peak_memory_mib, "peak memory"}};
   std::vector<std::pair<std::string, std::string>> gaps;  // ` of strategies (reason)` and the columns it empties
   for (const auto& [measure, what] : shown) {
     std::vector<std::pair<std::string, Strategies>> by_reason;
     for (const StrategySummary& s : sweep.strategies) {
       const Measured& value = s.mean.*measure;
       if (value.value || s.runs == 0) continue;
-      auto at = std::find_if(by_reason.begin(), by_reason.end(), [&](const auto& r) { return r.first == value.reason; });
+      auto at =
+          std::find_if(by_reason.begin(), by_reason.end(), [&](const auto& r) { return r.first == value.reason; });
       if (at == by_reason.end()) at = by_reason.insert(by_reason.end(), {value.reason, {}});
       at->second.push_back(&s);
     }
     for (const auto& [reason, strategies] : by_reason) {
       const bool all = strategies.size() == sweep.strategies.size();
-      const std::string who = all ? "" : " of " + list_of(strategies, [](const StrategySummary& s) { return s.strategy; });
+      const std::string who =
+          all ? "" : " of " + list_of(strategies, [](const StrategySummary& s) { return s.strategy; });
       const std::string where = fmt::format("{} ({})", who, bare_reason(reason));
       auto at = std::find_if(gaps.begin(), gaps.end(), [&](const auto& gap) { return gap.first == where; });
       if (at == gaps.end()) {

@@ -18,7 +18,8 @@ double hodges_lehmann(std::span<const double> sample) {
   return median(averages);
 }
 
-PairedComparison compare_paired(std::span<const double> baseline, std::span<const double> candidate, double confidence) {
+PairedComparison compare_paired(std::span<const double> baseline, std::span<const double> candidate,
+                                double confidence) {
   if (baseline.size() != candidate.size() || baseline.empty()) {
     throw Error("paired samples hold " + std::to_string(baseline.size()) + " and " + std::to_string(candidate.size()) +
                 " values: they must be as many, and at least one");

@@ -16,8 +16,8 @@ double percentile(std::span<const double> sample, double percent);
 double median(std::span<const double> sample);
 /// Median of the absolute deviations from the median, not scaled.
 double median_absolute_deviation(std::span<const double> sample);
-/// 0.6745 (x - median) / MAD per value (Iglewicz and Hoaglin); above 3.5 counts as an outlier. Where the MAD is 0, values at the median
-/// score 0 and all others infinity.
+/// 0.6745 (x - median) / MAD per value (Iglewicz and Hoaglin); above 3.5 counts as an outlier. Where the MAD is 0,
+/// values at the median score 0 and all others infinity.
 std::vector<double> modified_z_scores(std::span<const double> sample);
 
 }  // namespace valbench

@@ -17,7 +17,9 @@ const StrategySummary& row(const SweepComparison& sweep, const std::string& name
   throw Error("no strategy " + name);
 }
 
-std::vector<RunRecord> pair_of_strategies() { return made_up_sweep({{.name = "rank0"}, {.name = "other", .val_s = 4}}, 6); }
+std::vector<RunRecord> pair_of_strategies() {
+  return made_up_sweep({{.name = "rank0"}, {.name = "other", .val_s = 4}}, 6);
+}
 
 /// The verdict and reasons of `other` after `change` was applied to its run of round 2.
 StrategySummary after(void (*change)(RunRecord&)) {
@@ -56,8 +58,9 @@ TEST_CASE("exactly equal times are never faster or slower") {
 }
 
 TEST_CASE("a five percent effect is found in both directions") {
-  const auto sweep = compare_sweep(made_up_sweep({{.name = "rank0"}, {.name = "fast", .val_s = 4.5}, {.name = "slow", .val_s = 5.5}}, 6),
-                                   "rank0", 0.01);
+  const auto sweep = compare_sweep(
+      made_up_sweep({{.name = "rank0"}, {.name = "fast", .val_s = 4.5}, {.name = "slow", .val_s = 5.5}}, 6), "rank0",
+      0.01);
   CHECK(row(sweep, "fast").verdict == Verdict::faster);
   CHECK(*row(sweep, "fast").speedup.value == Approx(10 / 9.5).epsilon(0.005));
   CHECK(*row(sweep, "fast").speedup_low.value < *row(sweep, "fast").speedup.value);
@@ -67,7 +70,9 @@ TEST_CASE("a five percent effect is found in both directions") {
 }
 
 TEST_CASE("the verdict follows interval, estimate and margin") {
-  const auto with = [](double low, double ratio, double high) { return PairedComparison{.pairs = 6, .ratio = ratio, .low = low, .high = high}; };
+  const auto with = [](double low, double ratio, double high) {
+    return PairedComparison{.pairs = 6, .ratio = ratio, .low = low, .high = high};
+  };
   CHECK(judge(with(0.995, 1.0, 1.005), 0.01) == Verdict::same);
   CHECK(judge(with(1.001, 1.005, 1.009), 0.01) == Verdict::same);
   CHECK(judge(with(1.001, 1.009, 1.017), 0.01) == Verdict::ambiguous);
@@ -82,7 +87,8 @@ TEST_CASE("the verdict follows interval, estimate and margin") {
 }
 
 TEST_CASE("one round decides nothing") {
-  const auto s = row(compare_sweep(made_up_sweep({{.name = "rank0"}, {.name = "other", .val_s = 4}}, 1), "rank0", 0.01), "other");
+  const auto s =
+      row(compare_sweep(made_up_sweep({{.name = "rank0"}, {.name = "other", .val_s = 4}}, 1), "rank0", 0.01), "other");
   CHECK(s.verdict == Verdict::ambiguous);
   CHECK(reasons_of(s) == "one round\n");
   CHECK_FALSE(s.speedup_low.value);
@@ -96,14 +102,17 @@ TEST_CASE("whatever makes a run unfit makes the comparison invalid, with the rea
   };
   const Case cases[] = {
       {[](RunRecord& r) { r.invalid_reasons = {"NMS hit its time limit"}; }, "NMS hit its time limit (1 of 6 runs)"},
-      {[](RunRecord& r) { r.exactness = {.exact = "false", .first_difference = "map50: 1 != 2"}; }, "not exact: map50: 1 != 2"},
-      {[](RunRecord& r) { r.timing_comparable = false, r.timing_note = "shared GPU"; }, "timing not comparable: shared GPU"},
+      {[](RunRecord& r) { r.exactness = {.exact = "false", .first_difference = "map50: 1 != 2"}; },
+       "not exact: map50: 1 != 2"},
+      {[](RunRecord& r) { r.timing_comparable = false, r.timing_note = "shared GPU"; },
+       "timing not comparable: shared GPU"},
       {[](RunRecord& r) { r.epochs[1].train_images += 1; }, "unequal training images between rounds: 384 to 385"},
       {[](RunRecord& r) { r.epochs[0].optimizer_steps += 1; }, "unequal optimizer steps between rounds"},
       {[](RunRecord& r) { r.epochs[0].val_images -= 1; }, "unequal validation images between rounds"},
       {[](RunRecord& r) { r.validations.pop_back(); }, "unequal numbers of validations between rounds"},
       {[](RunRecord& r) { r.epochs[0].loss_box = std::numeric_limits<double>::quiet_NaN(); }, "a loss is not finite"},
-      {[](RunRecord& r) { r.validations[0].loss[0] = std::numeric_limits<double>::infinity(); }, "a loss is not finite"},
+      {[](RunRecord& r) { r.validations[0].loss[0] = std::numeric_limits<double>::infinity(); },
+       "a loss is not finite"},
   };
   for (const Case& c : cases) {
     const StrategySummary s = after(c.change);
@@ -118,7 +127,8 @@ TEST_CASE("strategies that train differently, or against an unfit baseline, are 
   for (RunRecord& run : runs) {
     if (run.spec.validation.name == "other") run.epochs[0].train_images = 60;
   }
-  CHECK_THAT(reasons_of(row(compare_sweep(runs, "rank0", 0.01), "other")), Catch::Contains("training images differs: 380, baseline 384"));
+  CHECK_THAT(reasons_of(row(compare_sweep(runs, "rank0", 0.01), "other")),
+             Catch::Contains("training images differs: 380, baseline 384"));
   runs = pair_of_strategies();
   for (RunRecord& run : runs) {
     if (run.spec.validation.name == "rank0") run.invalid_reasons = {"broken"};
@@ -146,8 +156,10 @@ TEST_CASE("traced and failed runs are counted and enter no number") {
 }
 
 TEST_CASE("a strategy summary holds the definitions of the design") {
-  const auto sweep = compare_sweep({test::made_up_run({.name = "rank0", .train_s = 6, .val_s = 2}, 0, 1),
-                                    test::made_up_run({.name = "every 2nd", .train_s = 6, .val_s = 2, .interval = 2}, 0, 1)}, "rank0", 0.01);
+  const auto sweep =
+      compare_sweep({test::made_up_run({.name = "rank0", .train_s = 6, .val_s = 2}, 0, 1),
+                     test::made_up_run({.name = "every 2nd", .train_s = 6, .val_s = 2, .interval = 2}, 0, 1)},
+                    "rank0", 0.01);
   const RunMeasures& m = row(sweep, "rank0").mean;
   CHECK(*m.job_s.value == 24);
   CHECK(*m.epoch_s.value == 8);
@@ -173,7 +185,8 @@ TEST_CASE("what was not measured stays empty, with the reason") {
 }
 
 TEST_CASE("a baseline without runs and two runs of one round are refused") {
-  CHECK_THROWS_WITH(compare_sweep(pair_of_strategies(), "absent", 0.01), Catch::Contains("absent") && Catch::Contains("rank0, other"));
+  CHECK_THROWS_WITH(compare_sweep(pair_of_strategies(), "absent", 0.01),
+                    Catch::Contains("absent") && Catch::Contains("rank0, other"));
   std::vector<RunRecord> runs = pair_of_strategies();
   runs.push_back(runs.back());
   CHECK_THROWS_AS(compare_sweep(runs, "rank0", 0.01), InputError);

@@ -97,7 +97,8 @@ TEST_CASE("results/README.md names every column and every field of run.json") {
   };
   for (const auto& columns : {summary_columns(), runs_columns(), phases_columns()}) {
     for (const std::string& column : columns) {
-      if (!column.ends_with("_reason") || column == "verdict_reason" || column == "invalid_reason") require_named(column);
+      if (!column.ends_with("_reason") || column == "verdict_reason" || column == "invalid_reason")
+        require_named(column);
     }
   }
   // The record's fields are the quoted words before a colon in its JSON, the spec's left out.
@@ -114,9 +115,11 @@ TEST_CASE("results/README.md names every column and every field of run.json") {
 
 TEST_CASE("summary.csv begins with the columns of the design, in their order") {
   const std::vector<std::string> expected = {
-      "schema_version", "strategy", "runs", "job_s", "epoch_s", "train_s", "val_s", "val_share", "idle_gpu_s", "comm_wait_s",
-      "balance_gain", "steps", "val_images", "peak_memory_mib", "map50", "map50_95", "map50_95_delta", "exact", "speedup",
-      "speedup_low", "speedup_high", "verdict"};
+      "schema_version", "strategy",        "runs",         "job_s",       "epoch_s",        "train_s",
+      "val_s",          "val_share",       "idle_gpu_s",   "comm_wait_s", "balance_gain",   "steps",
+      "val_images",     "peak_memory_mib", "map50",        "map50_95",    "map50_95_delta", "exact",
+      "speedup",        "speedup_low",     "speedup_high", "verdict"};
   const auto columns = summary_columns();
-  CHECK(std::vector<std::string>(columns.begin(), columns.begin() + static_cast<std::ptrdiff_t>(expected.size())) == expected);
+  CHECK(std::vector<std::string>(columns.begin(), columns.begin() + static_cast<std::ptrdiff_t>(expected.size())) ==
+        expected);
 }

@@ -75,9 +75,11 @@ inline RunRecord made_up_run(const MadeUpStrategy& strategy, int round, double n
   return run;
 }
 
-/// Every strategy once a round. The machine's speed drifts from round to round and each run scatters by a few tenths of a percent.
+/// Every strategy once a round. The machine's speed drifts from round to round and each run scatters by a few tenths of
+/// a percent.
 inline std::vector<RunRecord> made_up_sweep(const std::vector<MadeUpStrategy>& strategies, int rounds) {
-  constexpr double kDrift[] = {1, 1.02, 0.99, 1.03, 1.01, 0.98}, kScatter[] = {0, 0.002, -0.001, 0.003, -0.002, 0.001, -0.003};
+  constexpr double kDrift[] = {1, 1.02, 0.99, 1.03, 1.01, 0.98},
+                   kScatter[] = {0, 0.002, -0.001, 0.003, -0.002, 0.001, -0.003};
   std::vector<RunRecord> runs;
   int at = 0;
   for (int round = 0; round < rounds; ++round) {

@@ -95,6 +95,7 @@ struct RunSpec {
   bool verify = true;          ///< Re-score the last snapshot by rank 0 and in full fp32, off the clock.
   ValidationSpec validation;
   std::filesystem::path folder;  ///< Run folder; exists, holds spec.json.
+  std::vector<std::string> notices;  ///< What parsing changed or warns of; the record's warnings begin with them.
 };
 
 /// All names of an enumerator type, e.g. for error messages: {"none", "rank0", "sharded"}.

@@ -118,7 +118,7 @@ const Override* YamlSource::override_of(const std::string& path) const {
 
 void YamlSource::fail(const std::string& path, int line, const std::string& value, const std::string& reason,
                       const std::string& allowed) const {
-  const std::string tail = reason + ". Allowed: " + allowed;
+  const std::string tail = reason + (reason.ends_with('?') ? " Allowed: " : ". Allowed: ") + allowed;
   if (const Override* o = override_of(path)) throw InputError(o->shown + ": " + tail);
   throw ScenarioError(file, line, path + (value.empty() ? "" : " = " + value) + ": " + tail);
 }

@@ -9,7 +9,7 @@ namespace valbench {
 int run_plan(const SweepOptions& options) {
   const Scenario scenario = scenario_of(options);
   const SweepPlan plan = plan_of(scenario, options);
-  check_data(scenario);
+  const auto warnings = check_data(scenario);
   std::vector<std::string> strategies;
   for (const auto& run : plan.runs) {
     strategies.push_back(run.validation.name);
@@ -23,6 +23,7 @@ int run_plan(const SweepOptions& options) {
   const double seconds = durations_in(plan.folder).estimate_s(strategies);
   print_line(seconds < 0 ? "estimated time: not known (no complete run in that folder yet)"
                          : "estimated time: " + format_duration(seconds));
+  for (const auto& warning : warnings) log_warning(warning);
   return 0;
 }
 

@@ -26,30 +26,34 @@ Scenario scenario_of(const SweepOptions& options) {
   std::vector<Override> overrides;
   for (const auto& text : options.set) overrides.push_back(parse_override(text));
   if (!options.rounds.empty()) overrides.push_back({"rounds", options.rounds, "--rounds " + options.rounds});
-  const Scenario scenario = parse_scenario(options.scenario, overrides, find_machine());
-  for (const auto& notice : scenario.notices) log_warning(notice);
-  return scenario;
+  return parse_scenario(options.scenario, overrides, find_machine());
 }
 
 SweepPlan plan_of(const Scenario& scenario, const SweepOptions& options) {
   SweepPlan plan = plan_sweep(scenario, options.out.empty() ? default_sweep_folder(scenario) : options.out);
-  for (auto& run : plan.runs) run.profile = options.profile;
+  for (auto& run : plan.runs) {
+    run.profile = options.profile;
+    run.notices = scenario.notices;
+  }
   return plan;
 }
 
-void check_data(const Scenario& scenario) {
+std::vector<std::string> check_data(const Scenario& scenario) {
+  std::vector<std::string> warnings = scenario.notices;
   if (scenario.synthetic) {
     if (scenario.synth.classes > kMostSyntheticClasses) {
       throw InputError(fmt::format("synth.classes = {}: out of range. Allowed: 1 to {}", scenario.synth.classes,
                                    kMostSyntheticClasses));
     }
-    return;
+    return warnings;
   }
   const DataConfig config = read_data_config(scenario.base.data);
   const int threads = scenario.base.ranks * scenario.base.workers;
   for (const Split split : {Split::train, Split::val}) {
-    for (const auto& warning : load_yolo_dataset(config, split, threads).warnings) log_warning(warning);
+    const auto of_split = load_yolo_dataset(config, split, threads).warnings;
+    warnings.insert(warnings.end(), of_split.begin(), of_split.end());
   }
+  return warnings;
 }
 
 void prepare_data(const Scenario& scenario, const SweepPlan& plan) {

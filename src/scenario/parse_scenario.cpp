@@ -129,7 +129,7 @@ void read_synth(const YamlSection& root, SyntheticSpec& synth) {
   const YamlSection section(root.source(), root.node("synth"), "synth", kSynthKeys);
   section.integer("train_images", synth.train_images, 1, 10'000'000);
   section.integer("val_images", synth.val_images, 1, 10'000'000);
-  section.integer("classes", synth.classes, 1, 1000);
+  section.integer("classes", synth.classes, 1, kMostSyntheticClasses);
   section.integer("width", synth.width, 32, 16'384);
   section.integer("height", synth.height, 32, 16'384);
   section.boolean("vary", synth.vary);

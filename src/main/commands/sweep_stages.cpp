@@ -40,13 +40,7 @@ SweepPlan plan_of(const Scenario& scenario, const SweepOptions& options) {
 
 std::vector<std::string> check_data(const Scenario& scenario) {
   std::vector<std::string> warnings = scenario.notices;
-  if (scenario.synthetic) {
-    if (scenario.synth.classes > kMostSyntheticClasses) {
-      throw InputError(fmt::format("synth.classes = {}: out of range. Allowed: 1 to {}", scenario.synth.classes,
-                                   kMostSyntheticClasses));
-    }
-    return warnings;
-  }
+  if (scenario.synthetic) return warnings;
   const DataConfig config = read_data_config(scenario.base.data);
   const int threads = scenario.base.ranks * scenario.base.workers;
   for (const Split split : {Split::train, Split::val}) {

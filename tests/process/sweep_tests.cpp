@@ -164,6 +164,21 @@ TEST_CASE("Ctrl-C stops all ranks with code 130, and --resume makes only what is
   CHECK(rows_of(sandbox.out() / "runs.csv") == 4);
 }
 
+TEST_CASE("--resume never takes a complete run of other settings for its own, and never removes it") {
+  const SweepSandbox sandbox;
+  REQUIRE(sandbox.sweep({"--set", "strategies=[{name: rank0}]"}).code == 0);
+  const auto before = sandbox.listing();
+  const auto refused = [&](const std::string& setting, const std::string& reason) {
+    const Outcome outcome = sandbox.sweep({"--resume", "--set", setting});
+    CHECK(outcome.code == 2);
+    CHECK_THAT(outcome.output, Contains("r00-rank0 is a complete run of other settings (" + reason) && Contains("--out DIR"));
+  };
+  refused("epochs=2", "epochs: 1, now 2)");
+  refused("validation.interval=3", "validation.interval: 1, now 3)");
+  refused("synth.seed=5", "other options of synth)");
+  CHECK(sandbox.listing() == before);
+}
+
 TEST_CASE("a disk that fills up fails the run with the file's name and keeps complete runs") {
   const SweepSandbox sandbox;
   REQUIRE(sandbox.sweep({"--set", "strategies=[{name: rank0}]"}).code == 0);

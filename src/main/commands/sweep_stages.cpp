@@ -9,9 +9,12 @@
 #include "base/log.h"
 #include "data/synthetic_dataset.h"
 #include "data/yolo_dataset.h"
+#include "record/run_store.h"
 
 namespace valbench {
 namespace {
+
+constexpr const char* kMadeFrom = "made_from.txt";
 
 /// What the set in a folder was made from; equal text means an equal set.
 std::string fingerprint(const SyntheticSpec& s) {
@@ -38,6 +41,25 @@ SweepPlan plan_of(const Scenario& scenario, const SweepOptions& options) {
   return plan;
 }
 
+void check_resumable(const Scenario& scenario, const SweepPlan& plan) {
+  const auto marker = plan.folder / "data" / kMadeFrom;
+  const bool other_images =
+      scenario.synthetic && std::filesystem::exists(marker) && read_file(marker) != fingerprint(scenario.synth);
+  for (const RunSpec& run : plan.runs) {
+    if (run_state(run.folder) != RunState::complete) continue;
+    std::string difference;
+    try {
+      difference = difference_in_work(read_run_spec(run.folder / kSpecFile), run);
+    } catch (const RecordError& error) {
+      difference = error.what();
+    }
+    if (difference.empty() && other_images) difference = "other options of synth";
+    if (difference.empty()) continue;
+    throw InputError(run.folder.string() + " is a complete run of other settings (" + difference +
+                     "). Take those settings again, remove that folder, or choose another one with --out DIR");
+  }
+}
+
 std::vector<std::string> check_data(const Scenario& scenario) {
   std::vector<std::string> warnings = scenario.notices;
   if (scenario.synthetic) return warnings;
@@ -52,7 +74,7 @@ std::vector<std::string> check_data(const Scenario& scenario) {
 
 void prepare_data(const Scenario& scenario, const SweepPlan& plan) {
   if (!scenario.synthetic) return;
-  const auto folder = plan.folder / "data", marker = folder / "made_from.txt";
+  const auto folder = plan.folder / "data", marker = folder / kMadeFrom;
   const std::string wanted = fingerprint(scenario.synth);
   if (std::filesystem::exists(marker) && std::filesystem::exists(folder / "data.yaml") && read_file(marker) == wanted)
     return;

@@ -12,6 +12,10 @@ Scenario scenario_of(const SweepOptions& options);
 /// The runs in the folder that the options ask for; --profile marks them as traced.
 SweepPlan plan_of(const Scenario& scenario, const SweepOptions& options);
 
+/// Before a sweep is resumed: throws InputError when a complete run in its folder was made with other settings or from
+/// other synthetic images than the plan's. It is neither kept as if it were the same, nor lost.
+void check_resumable(const Scenario& scenario, const SweepPlan& plan);
+
 /// Reads a data set the user gave, so that an empty one or a class out of range is refused before anything is written.
 /// Returns what each run's record will warn of: the scenario's notices and what is wrong with single images.
 std::vector<std::string> check_data(const Scenario& scenario);

@@ -326,7 +326,7 @@ Override parse_override(const std::string& text) {
 
 Scenario parse_scenario(const std::filesystem::path& file, const std::vector<Override>& overrides,
                         const Machine& machine) {
-  const YamlSource source{file.string(), file.parent_path(), overrides};
+  const YamlSource source{file.string(), std::filesystem::absolute(file).parent_path(), overrides};
   const YamlSection root(source, source.load(), "", kRootKeys);
   Scenario scenario;
   scenario.file = std::filesystem::absolute(file).lexically_normal();

@@ -214,7 +214,7 @@ std::filesystem::path YamlSection::path(const std::string& key, const std::strin
   const std::filesystem::path written = scalar(key, allowed);
   if (written.empty()) fail(key, "is empty", allowed);
   const bool from_option = source_.override_of(path_of(key)) != nullptr;
-  const auto start = from_option ? std::filesystem::current_path() : std::filesystem::absolute(source_.folder);
+  const auto start = from_option ? std::filesystem::current_path() : source_.folder;
   return (start / written).lexically_normal();
 }
 

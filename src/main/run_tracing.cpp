@@ -55,7 +55,10 @@ TracedWindow RunTracing::finish() {
     return std::move(window_);
   }
   window_.gpu = profiler_->stop();
-  if (!on_gpu(spec_)) window_.gpu.reason = "not measured (CPU run)";
+  if (!on_gpu(spec_)) {
+    window_.gpu.reason = "not measured (CPU run)";
+    if (tracer_.lost() > 0) window_.gpu.health.push_back(fmt::format("{} spans were lost", tracer_.lost()));
+  }
   write_trace(window_.gpu);
   return std::move(window_);
 }

@@ -106,7 +106,7 @@ void describe_abilities(const Machine& machine, const RankProgram& ranks) {
   say_works("train on GPUs", no_gpu, fix);
   const auto gpus = versions.value("gpus", json::array()).size();
   say_works("train on several", gpus > 1 ? "" : gpus == 1 ? "there is one GPU" : "no GPU",
-            gpus == 1 ? "to check correctness, ranks may share it: --set device=cuda:0,0" : "");
+            gpus == 1 ? "to check correctness, ranks may share it: share_gpu: true" : "");
   say("trace hosts", "yes (--profile)");
   const std::string no_tracing = versions.value("gpu_tracing_problem", "");
   say_works("trace GPUs (CUPTI)", no_gpu.empty() ? no_tracing : "no GPU",

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "comm/rendezvous.h"
 #include "main/rank_start.h"
+#include "main/run_tracing.h"
 #include "train/rank_job.h"
 
 namespace valbench {
@@ -35,7 +36,8 @@ int run(const std::filesystem::path& spec_file) {
     folder = spec.folder;
     start_threads(spec.torch_threads);
     const auto communicator = connect(rendezvous, spec);
-    run_rank_job(spec, *communicator, rendezvous.rank == 0 ? progress_to_controller() : ProgressSink());
+    RunTracing instruments(spec, rendezvous.rank);
+    run_rank_job(spec, *communicator, rendezvous.rank == 0 ? progress_to_controller() : ProgressSink(), instruments);
     return 0;
   } catch (const InputError& error) {
     report_failure(folder, rendezvous.rank, error.what());

@@ -246,7 +246,7 @@ std::vector<std::string> report_sentences(const SweepComparison& comparison) {
   say_noise(comparison, out);
   say_unmeasured(comparison, out);
   if (comparison.traced_runs > 0) {
-    out.push_back(fmt::format("{} traced {} left out: tracing changes timing.", comparison.traced_runs,
+    out.push_back(fmt::format("{} traced {} in no number above: tracing changes timing.", comparison.traced_runs,
                               comparison.traced_runs == 1 ? "run is" : "runs are"));
   }
   for (const std::string& note : comparison.notes) out.push_back(note);

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "comm/rendezvous.h"
 #include "main/rank_start.h"
+#include "main/run_tracing.h"
 #include "train/rank_job.h"
 
 namespace valbench {
@@ -52,7 +53,8 @@ int run(const std::filesystem::path& spec_file) {
     spec = read_run_spec(spec_file);
     start_threads(spec.torch_threads);
     communicator = connect(rendezvous, spec);
-    run_rank_job(spec, *communicator, rank == 0 ? progress_to_controller() : ProgressSink());
+    RunTracing instruments(spec, rank);
+    run_rank_job(spec, *communicator, rank == 0 ? progress_to_controller() : ProgressSink(), instruments);
   });
   // Closing the connections makes every other rank fail too; the cause had to be written down first. Now the process ends with them open.
   if (code != 0) (void)communicator.release();

@@ -2,17 +2,20 @@
 
 #include <ATen/Parallel.h>
 #include <cuda_runtime_api.h>
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <nccl.h>
 #include <torch/version.h>
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <opencv2/core/utility.hpp>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "profilers/profiler.h"
 
 namespace valbench {
 
@@ -51,16 +54,39 @@ ProgressSink progress_to_controller() {
   };
 }
 
+namespace {
+
+/// The folder `torch` of the LibTorch that this process has loaded.
+std::string libtorch_folder() {
+  Dl_info info{};
+  if (::dladdr(reinterpret_cast<const void*>(&at::get_num_threads), &info) == 0 || info.dli_fname == nullptr) return {};
+  return std::filesystem::weakly_canonical(info.dli_fname).parent_path().parent_path().string();
+}
+
+std::string cuda_version(int v) { return fmt::format("{}.{}", v / 1000, v % 1000 / 10); }
+
+}  // namespace
+
 std::string versions_json() {
-  nlohmann::json versions{{"valbench", VALBENCH_VERSION}, {"libtorch", TORCH_VERSION}, {"cuda_runtime", CUDART_VERSION}};
-  int nccl = 0;
-  if (ncclGetVersion(&nccl) == ncclSuccess) versions["nccl"] = nccl;
-  int gpus = 0;
-  if (cudaGetDeviceCount(&gpus) == cudaSuccess) {
-    for (int i = 0; i < gpus; ++i) {
-      cudaDeviceProp properties{};
-      if (cudaGetDeviceProperties(&properties, i) == cudaSuccess) versions["gpus"].push_back(properties.name);
-    }
+  nlohmann::json versions{{"valbench", VALBENCH_VERSION},
+                          {"libtorch", TORCH_VERSION},
+                          {"libtorch_folder", libtorch_folder()},
+                          {"cuda_runtime", cuda_version(CUDART_VERSION)},
+                          {"gpu_tracing_problem", probe_gpu_tracing()},
+                          {"gpus", nlohmann::json::array()}};
+  int nccl = 0, driver = 0, gpus = 0;
+  if (ncclGetVersion(&nccl) == ncclSuccess) {
+    versions["nccl"] = fmt::format("{}.{}.{}", nccl / 10000, nccl % 10000 / 100, nccl % 100);
+  }
+  if (cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0) versions["cuda_driver"] = cuda_version(driver);
+  const cudaError_t counted = cudaGetDeviceCount(&gpus);
+  versions["gpu_problem"] = counted == cudaSuccess ? "" : cudaGetErrorString(counted);
+  for (int i = 0; counted == cudaSuccess && i < gpus; ++i) {
+    cudaDeviceProp properties{};
+    if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
+    versions["gpus"].push_back({{"name", properties.name},
+                                {"memory_mib", properties.totalGlobalMem >> 20},
+                                {"compute_capability", fmt::format("{}.{}", properties.major, properties.minor)}});
   }
   return versions.dump();
 }

@@ -22,7 +22,8 @@ ProgressSink progress_to_controller();
 /// One sentence for an exception from LibTorch: out of memory says which batch sizes were tried and the fix, c10 back-traces are cut.
 std::string explain(const std::exception& error, const RunSpec& spec);
 
-/// Versions of LibTorch, CUDA, NCCL and the GPUs seen, as one line of JSON.
+/// Versions of LibTorch, CUDA and NCCL, the GPUs seen, and why GPUs or their tracing cannot be used (empty when they can), as one line of
+/// JSON.
 std::string versions_json();
 
 }  // namespace valbench

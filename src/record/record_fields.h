@@ -78,6 +78,42 @@ void visit_fields(T& r, Visitor&& visit) {
   visit("versions", r.versions);
 }
 
+template <MaybeConst<GpuPhaseRecord> T, class Visitor>
+void visit_fields(T& r, Visitor&& visit) {
+  visit("rank", r.rank);
+  visit("epoch", r.epoch);
+  visit("phase", r.phase);
+  visit("kernel_s", r.kernel_s);
+  visit("comm_s", r.comm_s);
+  visit("memcpy_s", r.memcpy_s);
+  visit("kernels", r.kernels);
+  visit("comm_kernels", r.comm_kernels);
+  visit("copies", r.copies);
+}
+
+template <MaybeConst<GpuTraceRecord> T, class Visitor>
+void visit_fields(T& r, Visitor&& visit) {
+  visit("rank", r.rank);
+  visit("available", r.available);
+  visit("reason", r.reason);
+  visit("health", r.health);
+  visit("first_epoch", r.first_epoch);
+  visit("wall_s", r.wall_s);
+  visit("compute_s", r.compute_s);
+  visit("comm_transfer_s", r.comm_transfer_s);
+  visit("comm_wait_s", r.comm_wait_s);
+  visit("memcpy_s", r.memcpy_s);
+  visit("idle_s", r.idle_s);
+  visit("none_share", r.none_share);
+  visit("kernels", r.kernels);
+  visit("comm_kernels", r.comm_kernels);
+  visit("copies", r.copies);
+  visit("dropped", r.dropped);
+  visit("invalid", r.invalid);
+  visit("orphans", r.orphans);
+  visit("missing", r.missing);
+}
+
 template <MaybeConst<RunRecord> T, class Visitor>
 void visit_fields(T& r, Visitor&& visit) {
   visit("schema_version", r.schema_version);
@@ -93,6 +129,8 @@ void visit_fields(T& r, Visitor&& visit) {
   visit("validations", r.validations);
   visit("train_checksums", r.train_checksums);
   visit("exactness", r.exactness);
+  visit("gpu_traces", r.gpu_traces);
+  visit("gpu_phases", r.gpu_phases);
   visit("warnings", r.warnings);
   visit("invalid_reasons", r.invalid_reasons);
   visit("timing_comparable", r.timing_comparable);

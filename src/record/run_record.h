@@ -77,6 +77,27 @@ struct MachineRecord {
   std::map<std::string, std::string> versions;  ///< valbench, libtorch, cuda, nccl, driver, …
 };
 
+/// GPU time that one phase of one epoch launched, from a traced run.
+struct GpuPhaseRecord {
+  int rank = 0, epoch = 0;
+  std::string phase;  ///< Dotted name; `none` for what was launched outside of every span.
+  double kernel_s = 0, comm_s = 0, memcpy_s = 0;  ///< Sums of durations; memcpy_s holds copies and fills.
+  std::int64_t kernels = 0, comm_kernels = 0, copies = 0;
+};
+
+/// One rank's GPU trace. The breakdown adds up to wall_s: every instant belongs to the first class that applies.
+struct GpuTraceRecord {
+  int rank = 0;
+  bool available = false;
+  std::string reason;               ///< Why nothing was traced; empty when available.
+  std::vector<std::string> health;  ///< What was lost or went wrong, one sentence each.
+  int first_epoch = 0;              ///< Where the window begins; it ends after the last validation.
+  Measured wall_s, compute_s, comm_transfer_s, comm_wait_s, memcpy_s, idle_s;
+  Measured none_share;  ///< Share of the GPU time launched outside of every span.
+  std::int64_t kernels = 0, comm_kernels = 0, copies = 0;
+  std::int64_t dropped = 0, invalid = 0, orphans = 0, missing = 0;  ///< Records lost; all 0 in a complete trace.
+};
+
 struct RunRecord {
   int schema_version = kRunRecordVersion;
   std::string status = "complete";  ///< complete | failed | interrupted
@@ -90,6 +111,8 @@ struct RunRecord {
   std::vector<ValidationRecord> validations;  ///< Ascending by epoch.
   std::vector<std::string> train_checksums;   ///< Weights after each epoch.
   ExactnessRecord exactness;
+  std::vector<GpuTraceRecord> gpu_traces;     ///< One per rank of a traced run, else empty.
+  std::vector<GpuPhaseRecord> gpu_phases;     ///< Ascending by rank, epoch, phase; only phases with GPU work.
   std::vector<std::string> warnings;          ///< E.g. `2 label files left out`.
   std::vector<std::string> invalid_reasons;   ///< Non-empty makes comparisons with this run INVALID.
   bool timing_comparable = true;              ///< false: shared GPU, oversubscribed, traced; reason in timing_note.

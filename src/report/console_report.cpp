@@ -5,13 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <sstream>
+
+#include "report/report_text.h"
 
 namespace valbench {
 namespace {
-
-constexpr std::size_t kWidth = 116;
-constexpr std::size_t kLongestName = 26;
 
 /// One column of the table. `keep` orders what goes first when the terminal is too narrow: 0 never goes.
 struct Column {
@@ -21,21 +19,10 @@ struct Column {
   bool left = false;
 };
 
-/// About three significant digits for durations.
-std::string duration(const Measured& m) {
-  if (!m.value) return "-";
-  const double s = *m.value;
-  return fmt::format("{:.{}f}", s, s >= 100 || s == 0 ? 0 : s >= 10 ? 1 : s >= 1 ? 2 : 3);
-}
-
 std::string decimals(const Measured& m, int digits, bool sign = false) {
   if (!m.value) return "-";
   if (sign && *m.value == 0) return "0";
   return sign ? fmt::format("{:+.{}f}", *m.value, digits) : fmt::format("{:.{}f}", *m.value, digits);
-}
-
-std::string short_name(const std::string& name) {
-  return name.size() <= kLongestName ? name : name.substr(0, kLongestName - 2) + "..";
 }
 
 std::string verdict_cell(const StrategySummary& s) {
@@ -52,7 +39,7 @@ std::string interval_cell(const StrategySummary& s) {
 
 std::vector<Column> columns_of(const SweepComparison& sweep) {
   const auto measure = [](Measured RunMeasures::*m) {
-    return [m](const StrategySummary& s) { return duration(s.mean.*m); };
+    return [m](const StrategySummary& s) { return duration_text(s.mean.*m); };
   };
   const auto accuracy = [](Measured RunMeasures::*m, int digits, bool sign) {
     return [=](const StrategySummary& s) { return decimals(s.mean.*m, digits, sign); };
@@ -95,7 +82,7 @@ Table laid_out(const SweepComparison& sweep) {
     for (const StrategySummary& s : sweep.strategies) width = std::max(width, column.cell(s).size());
     table.widths.push_back(width);
   }
-  for (int priority = 1; table.total() > kWidth && priority <= 5; ++priority) {
+  for (int priority = 1; table.total() > kReportWidth && priority <= 5; ++priority) {
     for (std::size_t i = 0; i < table.columns.size(); ++i) {
       if (table.columns[i].keep != priority) continue;
       table.columns.erase(table.columns.begin() + static_cast<std::ptrdiff_t>(i));
@@ -144,32 +131,13 @@ void append_line(const Table& table, const CellText& text, const char* last_colo
 }
 
 std::string title(const SweepComparison& sweep) {
-  const RunSpec& spec = sweep.spec;
-  const std::string device =
-      spec.device == DeviceKind::cuda ? (sweep.machine.gpu.empty() ? "GPU" : sweep.machine.gpu) : "CPU";
   int fewest = sweep.strategies.front().runs, most = fewest;
   for (const StrategySummary& s : sweep.strategies) {
     fewest = std::min(fewest, s.runs);
     most = std::max(most, s.runs);
   }
   const std::string runs = fewest == most ? std::to_string(most) : fmt::format("{} to {}", fewest, most);
-  return fmt::format("{}: {}, {} px, batch {}, {} {} on {}, {} {}, {} {} per strategy", spec.scenario, spec.model,
-                     spec.imgsz, spec.batch_size, spec.ranks, spec.ranks == 1 ? "rank" : "ranks", device, spec.epochs,
-                     spec.epochs == 1 ? "epoch" : "epochs", runs, most == 1 ? "run" : "runs");
-}
-
-/// Breaks between words; later lines are indented.
-void append_wrapped(const std::string& sentence, std::string& out) {
-  std::istringstream words(sentence);
-  std::string word, line = "-";
-  while (words >> word) {
-    if (line.size() + 1 + word.size() > kWidth) {
-      out += line + "\n";
-      line = " ";
-    }
-    line += " " + word;
-  }
-  out += line + "\n";
+  return fmt::format("{}, {} {} per strategy", work_text(sweep.spec, sweep.machine), runs, most == 1 ? "run" : "runs");
 }
 
 }  // namespace

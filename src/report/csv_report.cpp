@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -169,14 +170,60 @@ std::vector<Column<RunRow>> runs_table() {
   return columns;
 }
 
+/// One row of phases.csv.
+struct PhaseRow {
+  const RunRecord* run = nullptr;
+  const EpochRecord* epoch = nullptr;
+  std::string phase;
+  double seconds = 0;
+};
+
+/// GPU time of the row's phase; 0 where the window was traced and the phase launched nothing.
+Measured gpu_time(const PhaseRow& row, double GpuPhaseRecord::*value) {
+  const auto& traces = row.run->gpu_traces;
+  const auto trace =
+      std::find_if(traces.begin(), traces.end(), [&](const auto& t) { return t.rank == row.epoch->rank; });
+  if (trace == traces.end()) return Measured::not_measured("not measured (untraced run)");
+  if (!trace->available) return Measured::not_measured(trace->reason);
+  if (row.epoch->epoch < trace->first_epoch) return Measured::not_measured("not measured (before the traced window)");
+  const auto& phases = row.run->gpu_phases;
+  const auto found = std::find_if(phases.begin(), phases.end(), [&](const auto& p) {
+    return p.rank == row.epoch->rank && p.epoch == row.epoch->epoch && p.phase == row.phase;
+  });
+  return Measured::of(found == phases.end() ? 0 : (*found).*value);
+}
+
+std::vector<Column<PhaseRow>> phases_table() {
+  std::vector<Column<PhaseRow>> columns;
+  const auto text = [&](const char* name, std::function<std::string(const PhaseRow&)> f) {
+    columns.push_back({name, {}, f});
+  };
+  text("scenario", [](const PhaseRow& r) { return r.run->spec.scenario; });
+  text("run_id", [](const PhaseRow& r) { return r.run->spec.run_id; });
+  text("strategy", [](const PhaseRow& r) { return r.run->spec.validation.name; });
+  text("round", [](const PhaseRow& r) { return std::to_string(r.run->spec.round); });
+  text("rank", [](const PhaseRow& r) { return std::to_string(r.epoch->rank); });
+  text("epoch", [](const PhaseRow& r) { return std::to_string(r.epoch->epoch); });
+  text("phase", [](const PhaseRow& r) { return r.phase; });
+  text("phase_s", [](const PhaseRow& r) { return fmt::format("{}", r.seconds); });
+  text("count", [](const PhaseRow& r) {
+    const auto count = r.epoch->phase_count.find(r.phase);
+    return count == r.epoch->phase_count.end() ? std::string() : std::to_string(count->second);
+  });
+  text("traced", [](const PhaseRow& r) { return std::string(r.run->spec.profile ? "true" : "false"); });
+  const auto gpu = [&](const char* name, double GpuPhaseRecord::*value) {
+    columns.push_back({name, [value](const PhaseRow& r) { return gpu_time(r, value); }, {}});
+  };
+  gpu("kernel_s", &GpuPhaseRecord::kernel_s), gpu("comm_s", &GpuPhaseRecord::comm_s);
+  gpu("memcpy_s", &GpuPhaseRecord::memcpy_s);
+  return columns;
+}
+
 }  // namespace
 
 std::vector<std::string> summary_columns() { return names_of(summary_table()); }
 std::vector<std::string> runs_columns() { return names_of(runs_table()); }
-std::vector<std::string> phases_columns() {
-  return {"schema_version", "scenario", "run_id",  "strategy", "round", "rank",
-          "epoch",          "phase",    "phase_s", "count",    "traced"};
-}
+std::vector<std::string> phases_columns() { return names_of(phases_table()); }
 
 std::string summary_csv(const SweepComparison& comparison) {
   std::vector<SummaryRow> rows;
@@ -198,26 +245,22 @@ std::string runs_csv(const std::vector<RunRecord>& runs) {
 }
 
 std::string phases_csv(const std::vector<RunRecord>& runs) {
-  std::string out;
-  append_row(phases_columns(), out);
+  std::vector<PhaseRow> rows;
   for (const RunRecord& run : runs) {
     for (const EpochRecord& epoch : run.epochs) {
-      for (const auto& [phase, seconds] : epoch.phase_s) {
-        const auto count = epoch.phase_count.find(phase);
-        append_row({std::to_string(kCsvSchemaVersion), run.spec.scenario, run.spec.run_id, run.spec.validation.name,
-                    std::to_string(run.spec.round), std::to_string(epoch.rank), std::to_string(epoch.epoch), phase,
-                    fmt::format("{}", seconds), count == epoch.phase_count.end() ? "" : std::to_string(count->second),
-                    run.spec.profile ? "true" : "false"},
-                   out);
-      }
+      for (const auto& [phase, seconds] : epoch.phase_s) rows.push_back({&run, &epoch, phase, seconds});
     }
   }
-  return out;
+  return table_of(phases_table(), rows);
 }
 
 void write_csv_reports(const SweepComparison& comparison, const std::vector<RunRecord>& runs,
                        const std::filesystem::path& folder) {
   write_atomically(folder / "summary.csv", summary_csv(comparison));
+  write_run_csv(runs, folder);
+}
+
+void write_run_csv(const std::vector<RunRecord>& runs, const std::filesystem::path& folder) {
   write_atomically(folder / "runs.csv", runs_csv(runs));
   write_atomically(folder / "phases.csv", phases_csv(runs));
 }

@@ -26,5 +26,7 @@ std::vector<std::string> phases_columns();
 /// Writes the three files into `folder`, each by rename. Throws RecordError with the file and the system's reason.
 void write_csv_reports(const SweepComparison& comparison, const std::vector<RunRecord>& runs,
                        const std::filesystem::path& folder);
+/// runs.csv and phases.csv alone: what there is to say about runs that cannot be compared.
+void write_run_csv(const std::vector<RunRecord>& runs, const std::filesystem::path& folder);
 
 }  // namespace valbench

@@ -118,6 +118,7 @@ void say_other_verdicts(const SweepComparison& sweep, std::vector<std::string>& 
                   list_of(open,
                           [](const StrategySummary& s) {
                             if (!s.reasons.empty()) return fmt::format("{} ({})", s.strategy, s.reasons.front());
+                            if (s.paired->minimum_detectable_effect > 1) return s.strategy + " (too few rounds)";
                             return fmt::format("{} (these rounds would show a difference of {:.2g} % or more)",
                                                s.strategy, 100 * s.paired->minimum_detectable_effect);
                           }) +
@@ -245,7 +246,7 @@ std::vector<std::string> report_sentences(const SweepComparison& comparison) {
   say_noise(comparison, out);
   say_unmeasured(comparison, out);
   if (comparison.traced_runs > 0) {
-    out.push_back(fmt::format("{} traced {} left out: tracing changes timing.", comparison.traced_runs,
+    out.push_back(fmt::format("{} traced {} in no number above: tracing changes timing.", comparison.traced_runs,
                               comparison.traced_runs == 1 ? "run is" : "runs are"));
   }
   for (const std::string& note : comparison.notes) out.push_back(note);

@@ -6,6 +6,11 @@ Tracer::Tracer(std::size_t capacity) : capacity_(capacity) { spans_.reserve(capa
 
 void Tracer::add_listener(SpanListener& listener) { listeners_.push_back(&listener); }
 
+void Tracer::set_epoch(int epoch) noexcept {
+  epoch_ = epoch;
+  for (SpanListener* listener : listeners_) listener->epoch_begin(epoch);
+}
+
 void Tracer::begin(Phase phase, std::int64_t number) noexcept {
   for (SpanListener* listener : listeners_) listener->span_begin(phase, number);
 }

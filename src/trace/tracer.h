@@ -31,6 +31,8 @@ class SpanListener {
   virtual ~SpanListener() = default;
   virtual void span_begin(Phase phase, std::int64_t number) noexcept = 0;
   virtual void span_end(Phase phase, std::int64_t number) noexcept = 0;
+  /// An epoch begins; no span is open.
+  virtual void epoch_begin(int) noexcept {}
 };
 
 /// Collects the spans of one thread (the rank's main thread). Spans past the capacity are counted, not kept; sums never lose any.
@@ -39,7 +41,7 @@ class Tracer {
   /// \param capacity spans kept for traces; 0 keeps only the sums.
   explicit Tracer(std::size_t capacity = 0);
   void add_listener(SpanListener& listener);  ///< Before the first span; the listener outlives the tracer's use.
-  void set_epoch(int epoch) noexcept { epoch_ = epoch; }
+  void set_epoch(int epoch) noexcept;       ///< Between spans; tells the listeners.
 
   void begin(Phase phase, std::int64_t number) noexcept;
   void end(Phase phase, std::int64_t number, std::int64_t begin_ns) noexcept;

@@ -19,8 +19,6 @@
 namespace valbench {
 namespace {
 
-constexpr std::size_t kTraceCapacity = 1U << 20;
-
 /// Data sets, model and step of this rank. Members are built in order; later ones refer to earlier ones.
 struct RankParts {
   std::shared_ptr<const YoloDataset> train_set, val_set;
@@ -86,19 +84,22 @@ ExactnessRecord verify(const ValidationContext& context, const RankParts& parts,
 
 }  // namespace
 
-void run_rank_job(const RunSpec& spec, Communicator& communicator, const ProgressSink& progress) {
+void run_rank_job(const RunSpec& spec, Communicator& communicator, const ProgressSink& progress,
+                  RunInstruments& instruments) {
   RunRecord record;
   record.begin_realtime_ns = realtime_ns();
   record.begin_monotonic_ns = now_ns();
   const c10::Device device = device_of(spec, communicator.rank());
-  Tracer tracer(spec.profile ? kTraceCapacity : 0);
+  Tracer& tracer = instruments.tracer();
   RankParts parts = build(spec, communicator, tracer, device);
   std::filesystem::create_directories(spec.folder / "weights");
   const ValidationSchedule schedule(spec.validation.interval, spec.epochs);
   Trainer trainer({spec, communicator, tracer, *parts.step, *parts.loader, schedule, *parts.validation, progress,
                    parts.train_set->names});
   record.startup_s = seconds_since_process_start();
-  const RankResult result = trainer.run();
+  RankResult result = trainer.run();
+  const TracedWindow window = instruments.finish();
+  if (spec.profile) add_trace(communicator, window, result);
 
   const std::vector<RankResult> all = gather_results(communicator, result);
   if (communicator.rank() == 0) {

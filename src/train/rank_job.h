@@ -3,11 +3,13 @@
 #pragma once
 #include "comm/communicator.h"
 #include "scenario/run_spec.h"
+#include "train/run_instruments.h"
 #include "train/trainer.h"
 
 namespace valbench {
 
 /// Runs the spec on this rank. Rank 0 assembles all ranks' measurements and writes run.json last, by rename.
-void run_rank_job(const RunSpec& spec, Communicator& communicator, const ProgressSink& progress);
+void run_rank_job(const RunSpec& spec, Communicator& communicator, const ProgressSink& progress,
+                  RunInstruments& instruments);
 
 }  // namespace valbench

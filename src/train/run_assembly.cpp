@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <span>
 
 #include "base/error.h"
 #include "trace/time_breakdown.h"
@@ -19,6 +20,8 @@ std::vector<std::byte> pack(const RankResult& result) {
   carrier.validations = result.validations;
   carrier.train_checksums = result.train_checksums;
   carrier.job_s = result.job_s;
+  carrier.gpu_traces = result.gpu_traces;
+  carrier.gpu_phases = result.gpu_phases;
   const std::string json = run_record_to_json(carrier);
   std::vector<std::int64_t> head{static_cast<std::int64_t>(json.size())};
   for (const auto& epoch : result.collectives) head.push_back(static_cast<std::int64_t>(epoch.size()));
@@ -52,11 +55,38 @@ RankResult unpack(const std::vector<std::byte>& bytes) {
   result.validations = std::move(carrier.validations);
   result.train_checksums = std::move(carrier.train_checksums);
   result.job_s = carrier.job_s;
+  result.gpu_traces = std::move(carrier.gpu_traces);
+  result.gpu_phases = std::move(carrier.gpu_phases);
   for (std::size_t e = 1; e < head.size(); ++e) {
     auto& events = result.collectives.emplace_back(static_cast<std::size_t>(head[e]));
     if (!events.empty()) take(events.data(), events.size() * sizeof(CollectiveEvent));
   }
   return result;
+}
+
+/// Every rank's communication kernels, on every rank.
+std::vector<std::vector<Interval>> share_intervals(Communicator& communicator, const std::vector<Interval>& mine) {
+  const auto bytes_of = [](const std::vector<Interval>& list) { return std::as_bytes(std::span(list)); };
+  std::vector<std::byte> all;
+  const auto append = [&all](const void* data, std::size_t size) {
+    const auto* begin = static_cast<const std::byte*>(data);
+    all.insert(all.end(), begin, begin + size);
+  };
+  for (const auto& rank : communicator.gather_bytes(bytes_of(mine), 0)) {
+    const std::uint64_t size = rank.size();
+    append(&size, sizeof size);
+    append(rank.data(), rank.size());
+  }
+  all = communicator.broadcast_bytes(all, 0);
+  std::vector<std::vector<Interval>> ranks;
+  for (const std::byte* at = all.data(); ranks.size() < static_cast<std::size_t>(communicator.world_size());) {
+    std::uint64_t size = 0;
+    std::memcpy(&size, at, sizeof size);
+    auto& list = ranks.emplace_back(size / sizeof(Interval));
+    if (size > 0) std::memcpy(list.data(), at + sizeof size, size);
+    at += sizeof size + size;
+  }
+  return ranks;
 }
 
 /// Waiting and transfer of one epoch's gradient collectives, per rank, or why they are not known.
@@ -114,6 +144,12 @@ void note_comparability(RunRecord& record) {
 
 }  // namespace
 
+void add_trace(Communicator& communicator, const TracedWindow& window, RankResult& result) {
+  const auto collectives = share_intervals(communicator, collectives_of(window.gpu));
+  result.gpu_traces.push_back(summarize_gpu_trace(window, communicator.rank(), collectives));
+  result.gpu_phases = gpu_phases_of(window, communicator.rank());
+}
+
 std::vector<RankResult> gather_results(Communicator& communicator, const RankResult& mine) {
   std::vector<RankResult> all;
   for (const auto& bytes : communicator.gather_bytes(pack(mine), 0)) all.push_back(unpack(bytes));
@@ -124,7 +160,11 @@ void assemble_record(const std::vector<RankResult>& ranks, RunRecord& record) {
   record.validations = ranks[0].validations;
   std::sort(record.validations.begin(), record.validations.end(), [](const auto& a, const auto& b) { return a.epoch < b.epoch; });
   record.train_checksums = ranks[0].train_checksums;
-  for (const RankResult& rank : ranks) record.job_s = std::max(record.job_s, rank.job_s);
+  for (const RankResult& rank : ranks) {
+    record.job_s = std::max(record.job_s, rank.job_s);
+    record.gpu_traces.insert(record.gpu_traces.end(), rank.gpu_traces.begin(), rank.gpu_traces.end());
+    record.gpu_phases.insert(record.gpu_phases.end(), rank.gpu_phases.begin(), rank.gpu_phases.end());
+  }
   for (std::size_t e = 0; e < ranks[0].epochs.size(); ++e) {
     std::vector<EpochRecord> records;
     for (const RankResult& rank : ranks) records.push_back(rank.epochs.at(e));

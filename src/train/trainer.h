@@ -40,6 +40,8 @@ struct RankResult {
   std::vector<ValidationRecord> validations;              ///< Rank 0.
   std::vector<std::string> train_checksums;               ///< Per epoch, of this rank's trained weights.
   double job_s = 0;                                       ///< Without the checksums.
+  std::vector<GpuTraceRecord> gpu_traces;                 ///< Of a traced run: this rank's.
+  std::vector<GpuPhaseRecord> gpu_phases;
 };
 
 class Trainer {

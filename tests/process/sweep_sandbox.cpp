@@ -7,11 +7,11 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstdlib>
 #include <stdexcept>
 
 #include "base/file.h"
 #include "data/synthetic_dataset.h"
+#include "tests/support/programs.h"
 
 namespace valbench::test {
 
@@ -35,14 +35,6 @@ strategies:
   - {name: sharded, placement: sharded}
 )";
 
-namespace {
-fs::path program() {
-  const char* build = std::getenv("VALBENCH_BUILD");
-  if (build == nullptr) throw std::runtime_error("VALBENCH_BUILD is not set; run the tests through ./valbench test");
-  return fs::path(build) / "src/main/valbench";
-}
-}  // namespace
-
 std::string unwrapped(const std::string& text) {
   std::string out;
   for (const char c : text) {
@@ -63,7 +55,7 @@ Outcome SweepSandbox::valbench(const std::vector<std::string>& arguments,
                                const std::vector<std::string>& environment) const {
   std::vector<std::string> argv = {"/usr/bin/env", "-C", path().string()};
   argv.insert(argv.end(), environment.begin(), environment.end());
-  argv.push_back(program().string());
+  argv.push_back(built("src/main/valbench").string());
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   const CapturedRun run = run_captured(argv, 300);
   if (run.timed_out) throw std::runtime_error("valbench did not end: " + run.output);
@@ -74,7 +66,7 @@ std::vector<std::string> SweepSandbox::sweep_command(const std::vector<std::stri
                                                      const std::vector<std::string>& environment) const {
   std::vector<std::string> argv = {"/usr/bin/env", "-C", path().string()};
   argv.insert(argv.end(), environment.begin(), environment.end());
-  for (const auto& part : {program().string(), std::string("sweep"), std::string("scenario.yaml"), std::string("--out"),
+  for (const auto& part : {built("src/main/valbench").string(), std::string("sweep"), std::string("scenario.yaml"), std::string("--out"),
                            std::string("out")})
     argv.push_back(part);
   argv.insert(argv.end(), options.begin(), options.end());

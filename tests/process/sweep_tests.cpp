@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "tests/process/sweep_sandbox.h"
 #include "tests/support/catch.h"
+#include "tests/support/programs.h"
 
 using namespace valbench;
 using namespace valbench::test;
@@ -36,7 +37,6 @@ const std::vector<std::string> kSummaryColumns = {
 std::string test_script(const std::string& name) {
   return std::string(std::getenv("VALBENCH_SOURCE")) + "/tests/process/" + name;
 }
-std::string real_rank() { return std::string(std::getenv("VALBENCH_BUILD")) + "/src/main/valbench-rank"; }
 
 }  // namespace
 
@@ -123,7 +123,7 @@ TEST_CASE("what is wrong with single images is counted in run.json and said once
 TEST_CASE("a rank that is killed ends its run, is named, and the sweep goes on to exit code 4") {
   const SweepSandbox sandbox;
   const std::vector<std::string> environment = {"VALBENCH_RANK_PROGRAM=" + test_script("dying_rank.sh"),
-                                                "REAL_RANK=" + real_rank(), "DYING_RUN=r00-sharded"};
+                                                "REAL_RANK=" + built("src/main/valbench-rank").string(), "DYING_RUN=r00-sharded"};
   const Outcome outcome = sandbox.sweep({}, environment);
   INFO(outcome.output);
   CHECK(outcome.code == 4);

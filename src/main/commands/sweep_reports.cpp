@@ -9,6 +9,7 @@
 #include "record/run_store.h"
 #include "report/console_report.h"
 #include "report/csv_report.h"
+#include "report/traced_report.h"
 
 namespace valbench {
 namespace {
@@ -42,13 +43,16 @@ SweepEta durations_in(const std::filesystem::path& folder) {
 
 void refresh_reports(const Scenario& scenario, const SweepPlan& plan) {
   const auto records = records_of(plan);
-  if (!has_baseline(records, scenario.baseline)) return;
+  if (!has_baseline(records, scenario.baseline)) return write_run_csv(records, plan.folder);
   write_csv_reports(compare_sweep(records, scenario.baseline, scenario.margin), records, plan.folder);
 }
 
 bool print_comparison(const Scenario& scenario, const SweepPlan& plan) {
   const auto records = records_of(plan);
+  const std::string traced = traced_report(records);
+  if (!traced.empty()) print_line(traced);
   if (!has_baseline(records, scenario.baseline)) {
+    if (!traced.empty()) return false;
     log_warning("no comparison: no complete, untraced run of the baseline " + scenario.baseline + " in " +
                 plan.folder.string());
     return false;

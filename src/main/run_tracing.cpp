@@ -1,0 +1,80 @@
+#include "main/run_tracing.h"
+
+#include <cuda_profiler_api.h>
+#include <cuda_runtime_api.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "profilers/chrome_trace.h"
+
+namespace valbench {
+namespace {
+
+constexpr std::size_t kTraceCapacity = 1U << 20;
+
+bool on_gpu(const RunSpec& spec) { return spec.device == DeviceKind::cuda; }
+
+std::string current_gpu_name() {
+  int device = 0;
+  cudaDeviceProp properties{};
+  if (cudaGetDevice(&device) != cudaSuccess || cudaGetDeviceProperties(&properties, device) != cudaSuccess) return {};
+  return properties.name;
+}
+
+}  // namespace
+
+RunTracing::RunTracing(const RunSpec& spec, int rank)
+    : spec_(spec), rank_(rank), tracer_(spec.profile ? kTraceCapacity : 0) {
+  window_.first_epoch = spec.epochs > 1 ? 1 : 0;
+  window_.epoch_begins_ns.reserve(static_cast<std::size_t>(spec.epochs));
+  if (spec.profile) profiler_ = make_profiler(on_gpu(spec) ? GpuTracing::cupti : GpuTracing::off, tracer_);
+  tracer_.add_listener(*this);
+  tracer_.add_listener(ranges_);
+}
+
+void RunTracing::epoch_begin(int epoch) noexcept {
+  if (epoch < window_.first_epoch) return;
+  if (!open_) {
+    open_ = true;
+    if (profiler_) profiler_->start();
+    // Without a tool, or without a driver, it does nothing: its code says nothing about the run.
+    if (on_gpu(spec_)) static_cast<void>(cudaProfilerStart());
+    ranges_.window_begin();
+  }
+  window_.epoch_begins_ns.push_back(now_ns());
+}
+
+TracedWindow RunTracing::finish() {
+  if (open_) {
+    ranges_.window_end();
+    if (on_gpu(spec_)) static_cast<void>(cudaProfilerStop());
+    open_ = false;
+  }
+  if (!profiler_) {
+    window_.gpu.reason = "not measured (untraced run)";
+    return std::move(window_);
+  }
+  window_.gpu = profiler_->stop();
+  if (!on_gpu(spec_)) {
+    window_.gpu.reason = "not measured (CPU run)";
+    if (tracer_.lost() > 0) window_.gpu.health.push_back(fmt::format("{} spans were lost", tracer_.lost()));
+  }
+  write_trace(window_.gpu);
+  return std::move(window_);
+}
+
+void RunTracing::write_trace(const GpuTrace& gpu) const {
+  const bool cuda = on_gpu(spec_);
+  write_chrome_trace(spec_.folder / fmt::format("rank-{}.trace.json", rank_),
+                     {.rank = rank_,
+                      .world_size = spec_.ranks,
+                      .backend = cuda ? "nccl" : "gloo",
+                      .device_name = cuda ? current_gpu_name() : std::string(),
+                      .process = ::getpid(),
+                      .thread = ::gettid(),
+                      .spans = &tracer_.spans(),
+                      .gpu = &gpu,
+                      .profiler_steps = true});
+}
+
+}  // namespace valbench

@@ -1,0 +1,85 @@
+// Two NCCL ranks on one GPU, through the real programs: for correctness, never for timing.
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "record/run_store.h"
+#include "tests/support/catch.h"
+#include "tests/support/small_sweep.h"
+
+using namespace valbench;
+
+namespace {
+
+/// Why there is no GPU to run on; empty when there is one.
+std::string no_gpu() {
+  const std::filesystem::path program = test::built("src/main/valbench-rank");
+  if (program.empty() || test::built("src/main/valbench").empty()) return "valbench and valbench-rank are not built";
+  const CapturedRun run = run_captured({program.string(), "--versions"}, 60);
+  const auto at = run.output.find('{');
+  const auto versions = nlohmann::json::parse(at == std::string::npos ? "" : run.output.substr(at), nullptr, false);
+  if (!versions.is_object()) return "valbench-rank --versions says: " + run.output;
+  return versions["gpus"].empty() ? "needs a GPU: " + versions.value("gpu_problem", "none") : std::string();
+}
+
+const RunRecord& run_of(const std::vector<RunRecord>& runs, const std::string& strategy) {
+  for (const RunRecord& run : runs) {
+    if (run.spec.validation.name == strategy) return run;
+  }
+  throw std::runtime_error("no run of " + strategy);
+}
+
+const std::vector<std::string> kShared = {"--set", "device=cuda:0", "--set", "share_gpu=true"};
+
+}  // namespace
+
+TEST_CASE("two NCCL ranks on one GPU train alike, and sharded validation is exact") {
+  if (const std::string reason = no_gpu(); !reason.empty()) VB_SKIP(reason);
+  const test::SmallSweep sweep;
+  const CapturedRun outcome = sweep.run("plain", kShared);
+  INFO(outcome.output);
+  REQUIRE(outcome.exit.ok());
+  const auto runs = read_runs(sweep.folder("plain"));
+  REQUIRE(runs.size() == 2);
+  for (const RunRecord& run : runs) {
+    INFO(run_record_to_json(run));
+    CHECK(run.status == "complete");
+    CHECK(run.invalid_reasons.empty());
+    CHECK_FALSE(run.timing_comparable);
+    CHECK(run.gpu_traces.empty());
+  }
+  const RunRecord &rank0 = run_of(runs, "rank0"), &sharded = run_of(runs, "sharded");
+  INFO(sharded.exactness.first_difference);
+  CHECK(sharded.exactness.exact == "true");
+  CHECK(rank0.exactness.exact == "true");
+}
+
+TEST_CASE("a traced run on a GPU records every kernel, communication apart, and its breakdown adds up to the window") {
+  if (const std::string reason = no_gpu(); !reason.empty()) VB_SKIP(reason);
+  const test::SmallSweep sweep;
+  std::vector<std::string> arguments = kShared;
+  arguments.push_back("--profile");
+  const CapturedRun outcome = sweep.run("traced", arguments);
+  INFO(outcome.output);
+  REQUIRE(outcome.exit.ok());
+  for (const RunRecord& run : read_runs(sweep.folder("traced"))) {
+    REQUIRE(run.gpu_traces.size() == 2);
+    for (const GpuTraceRecord& trace : run.gpu_traces) {
+      std::string health;
+      for (const std::string& sentence : trace.health) health += sentence + "\n";
+      INFO(run.spec.run_id << ", rank " << trace.rank << ": " << trace.reason << "\n" << health);
+      REQUIRE(trace.available);
+      CHECK(trace.kernels > 0);
+      CHECK(trace.comm_kernels > 0);
+      CHECK(trace.dropped + trace.invalid + trace.orphans + trace.missing == 0);
+      CHECK(*trace.none_share.value < 0.02);
+      REQUIRE(trace.comm_wait_s.value);
+      CHECK(*trace.compute_s.value + *trace.comm_transfer_s.value + *trace.comm_wait_s.value + *trace.memcpy_s.value +
+                *trace.idle_s.value == Approx(*trace.wall_s.value));
+    }
+    const auto forward = std::find_if(run.gpu_phases.begin(), run.gpu_phases.end(),
+                                      [](const GpuPhaseRecord& p) { return p.phase == "train.forward"; });
+    REQUIRE(forward != run.gpu_phases.end());
+    CHECK(forward->epoch == 1);
+    CHECK(forward->kernel_s > 0);
+  }
+}

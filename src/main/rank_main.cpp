@@ -56,7 +56,8 @@ int run(const std::filesystem::path& spec_file) {
     RunTracing instruments(spec, rank);
     run_rank_job(spec, *communicator, rank == 0 ? progress_to_controller() : ProgressSink(), instruments);
   });
-  // Closing the connections makes every other rank fail too; the cause had to be written down first. Now the process ends with them open.
+  // Closing the connections makes every other rank fail too, and the cause had to be written down first. Now the process
+  // ends with them open.
   if (code != 0) (void)communicator.release();
   return code;
 }

@@ -1,6 +1,7 @@
 #include "launch/sweep_eta.h"
 
 #include "launch/launcher.h"
+#include "launch/run_guess.h"
 #include "tests/support/catch.h"
 
 using namespace valbench;
@@ -38,4 +39,28 @@ TEST_CASE("a rank's progress line is taken apart, and anything else is not") {
   CHECK(parse_rank_progress("epoch 9 batch 0 0 train", 2)->fraction() == 1);
   for (const char* line : {"", "epoch 1", "epoch x batch 1 2 train", "step 1 batch 1 2 train", "epoch 1 batch 1 2"})
     CHECK_FALSE(parse_rank_progress(line, 2));
+}
+
+TEST_CASE("the guess before the first run grows with work and shrinks with ranks that share it") {
+  RunSpec spec;
+  spec.imgsz = 96, spec.ranks = 2, spec.epochs = 3;
+  const ImageCounts images{128, 256};
+  const double rank0 = guess_run_s(spec, images);
+  CHECK(rank0 > 3);
+  CHECK(rank0 < 30);  // The run that the speeds were taken from took 8 s on 2 cores.
+  spec.validation.placement = Placement::sharded;
+  const double sharded = guess_run_s(spec, images);
+  CHECK(sharded < rank0);
+  spec.validation.placement = Placement::none;
+  CHECK(guess_run_s(spec, images) < sharded);
+  spec.validation.placement = Placement::rank0;
+  spec.validation.interval = 2;
+  CHECK(guess_run_s(spec, images) < rank0);
+  spec.validation.interval = 1;
+  spec.validation.subset_count = 1000;
+  CHECK(guess_run_s(spec, images) == Approx(rank0));
+  spec.validation.subset_count = 10;
+  CHECK(guess_run_s(spec, images) < rank0);
+  spec.model = "yolov5x";
+  CHECK(guess_run_s(spec, images) > 5 * rank0);
 }

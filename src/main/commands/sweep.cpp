@@ -99,7 +99,7 @@ int run_sweep(const SweepOptions& options) {
   const SweepPlan plan = plan_of(scenario, options);
   check_sweep_folder(plan.folder, options.resume);
   if (options.resume) check_resumable(scenario, plan);
-  const auto warnings = check_data(scenario);
+  const auto warnings = check_data(scenario).warnings;
   const auto program = checked_rank_program();
   for (const auto& skipped : plan.skipped) log_warning("skipped: " + skipped.strategy + ": " + skipped.reason);
   const SweepFolder folder(plan.folder, options.resume);

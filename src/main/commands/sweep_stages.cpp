@@ -60,16 +60,17 @@ void check_resumable(const Scenario& scenario, const SweepPlan& plan) {
   }
 }
 
-std::vector<std::string> check_data(const Scenario& scenario) {
-  std::vector<std::string> warnings = scenario.notices;
-  if (scenario.synthetic) return warnings;
+CheckedData check_data(const Scenario& scenario) {
+  CheckedData checked{{scenario.synth.train_images, scenario.synth.val_images}, scenario.notices};
+  if (scenario.synthetic) return checked;
   const DataConfig config = read_data_config(scenario.base.data);
   const int threads = scenario.base.ranks * scenario.base.workers;
   for (const Split split : {Split::train, Split::val}) {
-    const auto of_split = load_yolo_dataset(config, split, threads).warnings;
-    warnings.insert(warnings.end(), of_split.begin(), of_split.end());
+    const YoloDataset set = load_yolo_dataset(config, split, threads);
+    (split == Split::train ? checked.images.train : checked.images.val) = static_cast<std::int64_t>(set.images.size());
+    checked.warnings.insert(checked.warnings.end(), set.warnings.begin(), set.warnings.end());
   }
-  return warnings;
+  return checked;
 }
 
 void prepare_data(const Scenario& scenario, const SweepPlan& plan) {

@@ -1,6 +1,7 @@
 /// \file
 /// The stages of a sweep that `sweep` and `plan` share.
 #pragma once
+#include "launch/run_guess.h"
 #include "launch/sweep_eta.h"
 #include "main/commands/commands.h"
 #include "scenario/sweep_plan.h"
@@ -16,9 +17,13 @@ SweepPlan plan_of(const Scenario& scenario, const SweepOptions& options);
 /// other synthetic images than the plan's. It is neither kept as if it were the same, nor lost.
 void check_resumable(const Scenario& scenario, const SweepPlan& plan);
 
+/// What is known of the data before anything is written.
+struct CheckedData {
+  ImageCounts images;
+  std::vector<std::string> warnings;  ///< As in each run's record: the scenario's notices, and what is wrong with images.
+};
 /// Reads a data set the user gave, so that an empty one or a class out of range is refused before anything is written.
-/// Returns what each run's record will warn of: the scenario's notices and what is wrong with single images.
-std::vector<std::string> check_data(const Scenario& scenario);
+CheckedData check_data(const Scenario& scenario);
 /// Makes the synthetic set under the sweep's folder, unless it is there with the same options.
 void prepare_data(const Scenario& scenario, const SweepPlan& plan);
 

@@ -1,0 +1,55 @@
+#include "launch/run_guess.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace valbench {
+namespace {
+
+/// Gigaflop of one forward pass at 640 x 640 (reference yolov5.md, table of models).
+double forward_gflop(const std::string& model) {
+  switch (model.empty() ? 'n' : model.back()) {
+    case 's':
+      return 16.4;
+    case 'm':
+      return 48.9;
+    case 'l':
+      return 109;
+    case 'x':
+      return 205;
+    default:
+      return 4.5;
+  }
+}
+
+/// Gigaflop a second of one rank.
+struct Speed {
+  double train, val, startup_s;
+};
+
+Speed speed_of(const RunSpec& spec) {
+  if (spec.device == DeviceKind::cuda) return {15'000, 15'000, 10};
+  return {16.0 * spec.torch_threads, 35.0 * spec.torch_threads, 2};
+}
+
+}  // namespace
+
+double guess_run_s(const RunSpec& spec, const ImageCounts& images) {
+  const double image_gflop = forward_gflop(spec.model) * std::pow(spec.imgsz / 640.0, 2);
+  const Speed speed = speed_of(spec);
+  const ValidationSpec& validation = spec.validation;
+  const int validations = validation.placement == Placement::none
+                              ? 0
+                              : (spec.epochs + validation.interval - 1) / validation.interval;
+  const double share = validation.subset_count > 0
+                           ? static_cast<double>(std::min(validation.subset_count, images.val))
+                           : validation.subset_fraction * static_cast<double>(images.val);
+  const int scoring_ranks = validation.placement == Placement::sharded ? spec.ranks : 1;
+  // Backward costs twice what forward does. The exactness check scores once more, on rank 0.
+  const double train_s = 3 * image_gflop * static_cast<double>(images.train) / (speed.train * spec.ranks);
+  const double val_s = image_gflop * share / speed.val;
+  const bool checked = validations > 0 && spec.verify;
+  return speed.startup_s + spec.epochs * train_s + validations * val_s / scoring_ranks + (checked ? val_s : 0);
+}
+
+}  // namespace valbench

@@ -13,7 +13,9 @@ namespace valbench {
 namespace {
 
 [[noreturn]] void fail(const std::filesystem::path& file, const char* what) {
-  throw RecordError("cannot " + std::string(what) + " " + file.string() + ": " + std::strerror(errno));
+  const bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+  throw RecordError("cannot " + std::string(what) + " " + file.string() + ": " + std::strerror(errno) +
+                    (full ? ". Free some space, or choose a folder on another disk" : ""));
 }
 
 /// Closes on every way out.

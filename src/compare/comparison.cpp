@@ -216,14 +216,22 @@ void compare_group(const Group& baseline, const Group& group, double margin, dou
 }
 
 void collect_notes(const std::vector<RunRecord>& runs, SweepComparison& result) {
+  constexpr std::size_t kShown = 8;
+  std::vector<std::string> warnings;
   for (const RunRecord& run : runs) {
     if (run.spec.profile) continue;
-    for (const std::string& warning : run.warnings) add_once(result.notes, "Warning: " + warning + ".");
+    for (const std::string& warning : run.warnings) add_once(warnings, warning);
     if (run.status != "complete") {
+      // The first line: the rank's last log lines follow it.
+      const std::string reason = run.failure.substr(0, run.failure.find('\n'));
       add_once(result.notes, fmt::format("{} is {}: {}.", run.spec.run_id, run.status,
-                                         run.failure.empty() ? "no reason recorded" : run.failure));
+                                         reason.empty() ? "no reason recorded" : reason));
     }
   }
+  for (std::size_t i = 0; i < std::min(kShown, warnings.size()); ++i)
+    result.notes.push_back("Warning: " + warnings[i] + ".");
+  if (warnings.size() > kShown)
+    result.notes.push_back(fmt::format("{} more warnings: see run.json of any run.", warnings.size() - kShown));
 }
 
 void find_noise_floor(const std::vector<Group>& groups, SweepComparison& result) {

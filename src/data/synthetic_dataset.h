@@ -13,7 +13,4 @@ namespace valbench {
 /// the spec is impossible or the folder holds anything else, RecordError when it cannot be written.
 void make_synthetic_dataset(const SyntheticSpec& spec, const std::filesystem::path& folder);
 
-/// Most classes that a SyntheticSpec may ask for.
-inline constexpr int kMostSyntheticClasses = 80;
-
 }  // namespace valbench

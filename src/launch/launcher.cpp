@@ -98,11 +98,15 @@ class RunningRanks {
 
   /// Takes exits; the first rank that failed is remembered and the others are told to stop.
   void refresh() {
+    bool any_failed = false;
+    for (auto& rank : ranks_) any_failed = (rank->refresh() && !rank->exit()->ok()) || any_failed;
+    if (!any_failed || failed_) return;
     std::vector<RankProcess*> failed;
     for (auto& rank : ranks_) {
-      if (rank->refresh() && !rank->exit()->ok()) failed.push_back(rank.get());
+      // A rank whose error broke another one's connection may still be on its way out.
+      const bool ended = rank->exit() && !rank->exit()->ok();
+      if (ended || (rank->running() && error_time(*rank))) failed.push_back(rank.get());
     }
-    if (failed.empty() || failed_) return;
     failed_ = *std::min_element(failed.begin(), failed.end(), [&](auto* a, auto* b) { return failed_before(*a, *b); });
     stop();
   }
@@ -123,16 +127,20 @@ class RunningRanks {
     for (auto& rank : ranks_) rank->send(signal);
   }
 
-  /// Of ranks found dead together: a signal comes from outside and so came first; else the older error file.
+  /// When a rank wrote down why it fails; nothing when it has not.
+  std::optional<std::filesystem::file_time_type> error_time(const RankProcess& rank) const {
+    std::error_code none;
+    const auto file = spec_.folder / ("rank-" + std::to_string(rank.rank()) + ".error.json");
+    const auto time = std::filesystem::last_write_time(file, none);
+    return none ? std::nullopt : std::optional(time);
+  }
+
+  /// Of ranks that failed together: a signal comes from outside and so came first; else the older error file.
   bool failed_before(const RankProcess& a, const RankProcess& b) const {
-    if ((a.exit()->signal != 0) != (b.exit()->signal != 0)) return a.exit()->signal != 0;
-    const auto written = [&](const RankProcess& rank) {
-      std::error_code none;
-      const auto time = std::filesystem::last_write_time(
-          spec_.folder / ("rank-" + std::to_string(rank.rank()) + ".error.json"), none);
-      return none ? std::filesystem::file_time_type::max() : time;
-    };
-    return written(a) < written(b);
+    const auto killed = [](const RankProcess& rank) { return rank.exit() && rank.exit()->signal != 0; };
+    if (killed(a) != killed(b)) return killed(a);
+    constexpr auto kNever = std::filesystem::file_time_type::max();
+    return error_time(a).value_or(kNever) < error_time(b).value_or(kNever);
   }
 
   const RunSpec& spec_;

@@ -28,24 +28,37 @@ void report_failure(const std::filesystem::path& folder, int rank, const std::st
   }
 }
 
-int run(const std::filesystem::path& spec_file) {
-  const Rendezvous rendezvous = rendezvous_from_environment();
-  std::filesystem::path folder;
+/// Runs `work`; what it throws is reported and becomes an exit code.
+template <class Work>
+int guarded(const RunSpec& spec, const int& rank, const Work& work) {
   try {
-    const RunSpec spec = read_run_spec(spec_file);
-    folder = spec.folder;
-    start_threads(spec.torch_threads);
-    const auto communicator = connect(rendezvous, spec);
-    RunTracing instruments(spec, rendezvous.rank);
-    run_rank_job(spec, *communicator, rendezvous.rank == 0 ? progress_to_controller() : ProgressSink(), instruments);
+    work();
     return 0;
   } catch (const InputError& error) {
-    report_failure(folder, rendezvous.rank, error.what());
+    report_failure(spec.folder, rank, error.what());
     return 2;
   } catch (const std::exception& error) {
-    report_failure(folder, rendezvous.rank, explain(error));
+    report_failure(spec.folder, rank, explain(error, spec));
     return 4;
   }
+}
+
+int run(const std::filesystem::path& spec_file) {
+  int rank = 0;
+  RunSpec spec;
+  std::unique_ptr<Communicator> communicator;
+  const int code = guarded(spec, rank, [&] {
+    const Rendezvous rendezvous = rendezvous_from_environment();
+    rank = rendezvous.rank;
+    spec = read_run_spec(spec_file);
+    start_threads(spec.torch_threads);
+    communicator = connect(rendezvous, spec);
+    RunTracing instruments(spec, rank);
+    run_rank_job(spec, *communicator, rank == 0 ? progress_to_controller() : ProgressSink(), instruments);
+  });
+  // Closing the connections makes every other rank fail too; the cause had to be written down first. Now the process ends with them open.
+  if (code != 0) (void)communicator.release();
+  return code;
 }
 
 }  // namespace

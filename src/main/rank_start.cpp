@@ -55,13 +55,18 @@ ProgressSink progress_to_controller() {
   };
 }
 
-std::string explain(const std::exception& error) {
+std::string explain(const std::exception& error, const RunSpec& spec) {
   const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
-  std::string text = torch_error != nullptr ? torch_error->what_without_backtrace() : error.what();
-  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr || dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
-    text = "out of memory; use a smaller batch_size, validation batch_size or imgsz. " + text;
-  }
-  return text;
+  const std::string text = torch_error != nullptr ? torch_error->what_without_backtrace() : error.what();
+  // LibTorch's CPU allocator and OpenCV have no exception of their own for this.
+  const bool out_of_memory = dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
+                             dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
+                             text.find("DefaultCPUAllocator") != std::string::npos ||
+                             text.find("Insufficient memory") != std::string::npos;
+  if (!out_of_memory) return text;
+  const int validation_batch = spec.validation.batch_size;
+  return fmt::format("out of memory with batch_size {} on {} ranks, validation batch_size {}, imgsz {}; make one of them smaller. {}",
+                     spec.batch_size, spec.ranks, validation_batch > 0 ? std::to_string(validation_batch) : "auto", spec.imgsz, text);
 }
 
 namespace {

@@ -19,8 +19,8 @@ std::unique_ptr<Communicator> connect(const Rendezvous& rendezvous, const RunSpe
 /// Lines `epoch E EPOCHS batch B BATCHES phase` into the pipe that the controller handed down, or to standard output every so often.
 ProgressSink progress_to_controller();
 
-/// One sentence for an exception from LibTorch: out of memory names the fix, c10 back-traces are cut.
-std::string explain(const std::exception& error);
+/// One sentence for an exception from LibTorch: out of memory says which batch sizes were tried and the fix, c10 back-traces are cut.
+std::string explain(const std::exception& error, const RunSpec& spec);
 
 /// Versions of LibTorch, CUDA and NCCL, the GPUs seen, and why GPUs or their tracing cannot be used (empty when they can), as one line of
 /// JSON.

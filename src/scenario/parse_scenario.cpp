@@ -6,6 +6,7 @@
 #include "scenario/axis.h"
 #include "scenario/scenario.h"
 #include "scenario/spec_fields.h"
+#include "scenario/weights_file.h"
 #include "scenario/yaml_section.h"
 
 namespace valbench {
@@ -128,7 +129,7 @@ void read_synth(const YamlSection& root, SyntheticSpec& synth) {
   const YamlSection section(root.source(), root.node("synth"), "synth", kSynthKeys);
   section.integer("train_images", synth.train_images, 1, 10'000'000);
   section.integer("val_images", synth.val_images, 1, 10'000'000);
-  section.integer("classes", synth.classes, 1, 1000);
+  section.integer("classes", synth.classes, 1, kMostSyntheticClasses);
   section.integer("width", synth.width, 32, 16'384);
   section.integer("height", synth.height, 32, 16'384);
   section.boolean("vary", synth.vary);
@@ -185,6 +186,16 @@ void read_hyp(const YamlSection& root, RunSpec& spec) {
   }
 }
 
+void read_weights(const YamlSection& root, RunSpec& base) {
+  const std::string allowed = "none, or the path of a .safetensors file";
+  if (!root.has("weights") || root.scalar("weights", allowed) == "none") return;
+  base.weights = root.path("weights", allowed);
+  if (!std::filesystem::is_regular_file(base.weights))
+    root.fail("weights", "no such file (" + base.weights.string() + ")", allowed);
+  const std::string reason = reason_against_weights(base.weights, base.model);
+  if (!reason.empty()) root.fail("weights", reason, "none, or a complete .safetensors file of " + base.model);
+}
+
 void read_data(const YamlSection& root, Scenario& scenario) {
   const std::string allowed = "synth, or the path of a data.yaml";
   if (!root.has("data")) root.fail("data", "is missing", allowed);
@@ -196,13 +207,7 @@ void read_data(const YamlSection& root, Scenario& scenario) {
     }
   }
   read_synth(root, scenario.synth);
-  if (root.has("weights") && root.scalar("weights", "none, or the path of a .safetensors file") != "none") {
-    scenario.base.weights = root.path("weights", "none, or the path of a .safetensors file");
-    if (!std::filesystem::is_regular_file(scenario.base.weights)) {
-      root.fail("weights", "no such file (" + scenario.base.weights.string() + ")",
-                "none, or the path of a .safetensors file");
-    }
-  }
+  read_weights(root, scenario.base);
 }
 
 void read_training(const YamlSection& root, const Machine& machine, Scenario& scenario) {
@@ -321,7 +326,7 @@ Override parse_override(const std::string& text) {
 
 Scenario parse_scenario(const std::filesystem::path& file, const std::vector<Override>& overrides,
                         const Machine& machine) {
-  const YamlSource source{file.string(), file.parent_path(), overrides};
+  const YamlSource source{file.string(), std::filesystem::absolute(file).parent_path(), overrides};
   const YamlSection root(source, source.load(), "", kRootKeys);
   Scenario scenario;
   scenario.file = std::filesystem::absolute(file).lexically_normal();

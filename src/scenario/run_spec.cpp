@@ -112,6 +112,7 @@ std::string to_string(AmpMode value) { return name_of(value); }
 std::string run_spec_to_json(const RunSpec& spec) {
   ordered_json object;
   visit_run_spec(spec, FieldWriter{object});
+  if (!spec.notices.empty()) object["notices"] = spec.notices;
   return object.dump(2) + "\n";
 }
 
@@ -124,7 +125,9 @@ RunSpec run_spec_from_json(const std::string& text) {
   }
   RunSpec spec;
   const int supported = spec.schema_version;
-  visit_run_spec(spec, FieldReader{object, {}});
+  FieldReader reader{object, {}};
+  visit_run_spec(spec, reader);
+  if (object.contains("notices")) reader("notices", spec.notices);
   if (spec.schema_version != supported) {
     throw RecordError("run spec: field schema_version: is " + std::to_string(spec.schema_version) +
                       ", this program reads " + std::to_string(supported) + ". Run the sweep again with this version");

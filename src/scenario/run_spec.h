@@ -51,6 +51,9 @@ struct Hyperparameters {
   double flipud = 0.0, fliplr = 0.5, mosaic = 1.0, mixup = 0.0, copy_paste = 0.0;
 };
 
+/// Most classes that a SyntheticSpec may ask for.
+inline constexpr int kMostSyntheticClasses = 80;
+
 /// Options of the synthetic data set (`valbench synth`, or `data: synth` in a scenario). Deterministic by seed.
 struct SyntheticSpec {
   int train_images = 128, val_images = 256;
@@ -95,6 +98,7 @@ struct RunSpec {
   bool verify = true;          ///< Re-score the last snapshot by rank 0 and in full fp32, off the clock.
   ValidationSpec validation;
   std::filesystem::path folder;  ///< Run folder; exists, holds spec.json.
+  std::vector<std::string> notices;  ///< What parsing changed or warns of; the record's warnings begin with them.
 };
 
 /// All names of an enumerator type, e.g. for error messages: {"none", "rank0", "sharded"}.

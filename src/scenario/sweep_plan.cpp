@@ -1,7 +1,9 @@
 #include "scenario/sweep_plan.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <random>
 #include <set>
@@ -96,11 +98,24 @@ std::filesystem::path default_sweep_folder(const Scenario& scenario) {
   return std::filesystem::current_path() / "results" / as_file_name(scenario.name);
 }
 
-bool same_work(const RunSpec& a, const RunSpec& b) {
-  RunSpec left = a, right = b;
-  left.folder.clear();
-  right.folder.clear();
-  return run_spec_to_json(left) == run_spec_to_json(right);
+std::string difference_in_work(const RunSpec& before, const RunSpec& now) {
+  const auto settings = [](RunSpec spec) {
+    spec.folder.clear();
+    spec.notices.clear();
+    spec.order = 0;
+    return nlohmann::json::parse(run_spec_to_json(spec)).flatten();
+  };
+  const auto old_settings = settings(before), new_settings = settings(now);
+  for (const auto& [path, value] : new_settings.items()) {
+    const auto found = old_settings.find(path);
+    if (found != old_settings.end() && *found == value) continue;
+    std::string key = path.substr(1);
+    std::replace(key.begin(), key.end(), '/', '.');
+    return key + ": " + (found == old_settings.end() ? "(nothing)" : found->dump()) + ", now " + value.dump();
+  }
+  return old_settings.size() == new_settings.size() ? "" : "device_ids";
 }
+
+bool same_work(const RunSpec& a, const RunSpec& b) { return difference_in_work(a, b).empty(); }
 
 }  // namespace valbench

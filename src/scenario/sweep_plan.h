@@ -29,7 +29,10 @@ SweepPlan plan_sweep(const Scenario& scenario, const std::filesystem::path& fold
 /// `results/NAME` in the current folder.
 std::filesystem::path default_sweep_folder(const Scenario& scenario);
 
-/// Whether a run made from `a` can stand for `b`: all fields equal except the folder.
+/// The first setting in which two specs ask for different work, as `epochs: 1, now 2`; empty when there is none. Folder,
+/// position in the order (a strategy more changes it) and notices are no work.
+std::string difference_in_work(const RunSpec& before, const RunSpec& now);
+/// Whether a run made from `a` can stand for `b`.
 bool same_work(const RunSpec& a, const RunSpec& b);
 
 }  // namespace valbench

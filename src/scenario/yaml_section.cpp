@@ -118,7 +118,7 @@ const Override* YamlSource::override_of(const std::string& path) const {
 
 void YamlSource::fail(const std::string& path, int line, const std::string& value, const std::string& reason,
                       const std::string& allowed) const {
-  const std::string tail = reason + ". Allowed: " + allowed;
+  const std::string tail = reason + (reason.ends_with('?') ? " Allowed: " : ". Allowed: ") + allowed;
   if (const Override* o = override_of(path)) throw InputError(o->shown + ": " + tail);
   throw ScenarioError(file, line, path + (value.empty() ? "" : " = " + value) + ": " + tail);
 }
@@ -214,7 +214,7 @@ std::filesystem::path YamlSection::path(const std::string& key, const std::strin
   const std::filesystem::path written = scalar(key, allowed);
   if (written.empty()) fail(key, "is empty", allowed);
   const bool from_option = source_.override_of(path_of(key)) != nullptr;
-  const auto start = from_option ? std::filesystem::current_path() : std::filesystem::absolute(source_.folder);
+  const auto start = from_option ? std::filesystem::current_path() : source_.folder;
   return (start / written).lexically_normal();
 }
 

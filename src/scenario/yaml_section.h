@@ -16,7 +16,7 @@ namespace valbench {
 /// Where values come from: a YAML file and the overrides laid over it.
 struct YamlSource {
   std::string file;              ///< As shown in errors.
-  std::filesystem::path folder;  ///< Relative paths of the file start here; those of overrides in the current folder.
+  std::filesystem::path folder;  ///< Absolute. Relative paths of the file start here; those of overrides in the current folder.
   std::vector<Override> overrides;
 
   /// Parses the file and lays the overrides over it. Throws ScenarioError, InputError.

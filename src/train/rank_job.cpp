@@ -106,8 +106,10 @@ void run_rank_job(const RunSpec& spec, Communicator& communicator, const Progres
     record.spec = spec;
     record.machine = describe_machine(device);
     record.exactness = verify(context_of(spec, communicator, tracer, parts, device), parts, result);
-    record.warnings = parts.train_set->warnings;
-    record.warnings.insert(record.warnings.end(), parts.val_set->warnings.begin(), parts.val_set->warnings.end());
+    record.warnings = spec.notices;
+    for (const auto* set : {&parts.train_set, &parts.val_set}) {
+      record.warnings.insert(record.warnings.end(), (*set)->warnings.begin(), (*set)->warnings.end());
+    }
     assemble_record(all, record);
     write_run_record(record, spec.folder / "run.json");
   }

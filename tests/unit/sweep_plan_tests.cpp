@@ -92,6 +92,15 @@ TEST_CASE("two specs are the same work when all but the folder is equal") {
   RunSpec changed = here.runs[0];
   changed.hyp.lr0 *= 1.0000001;
   CHECK_FALSE(same_work(here.runs[0], changed));
+  changed = here.runs[0];
+  changed.order = 17;
+  CHECK(same_work(here.runs[0], changed));
+  changed.validation.interval = 4;
+  CHECK(difference_in_work(here.runs[0], changed) == "validation.interval: 1, now 4");
+  changed = here.runs[0];
+  changed.device_ids = {0, 1};
+  CHECK_FALSE(same_work(here.runs[0], changed));
+  CHECK_FALSE(same_work(changed, here.runs[0]));
 }
 
 TEST_CASE("axes multiply the strategies, the first axis slowest") {

@@ -9,7 +9,7 @@ namespace valbench {
 int run_plan(const SweepOptions& options) {
   const Scenario scenario = scenario_of(options);
   const SweepPlan plan = plan_of(scenario, options);
-  check_data(scenario);
+  const auto warnings = check_data(scenario);
   std::vector<std::string> strategies;
   for (const auto& run : plan.runs) {
     strategies.push_back(run.validation.name);
@@ -18,11 +18,13 @@ int run_plan(const SweepOptions& options) {
   for (const auto& skipped : plan.skipped)
     print_line(fmt::format("skipped     {}: {}", skipped.strategy, skipped.reason));
   const RunSpec& first = plan.runs.front();
-  print_line(fmt::format("{} runs of {} on {} ranks ({}), {} epochs each, into {}", plan.runs.size(), first.model,
-                         first.ranks, to_string(first.device), first.epochs, plan.folder.string()));
+  print_line(fmt::format("{} runs of {} on {} ranks ({}), {} {} each, into {}", plan.runs.size(), first.model,
+                         first.ranks, to_string(first.device), first.epochs, first.epochs == 1 ? "epoch" : "epochs",
+                         plan.folder.string()));
   const double seconds = durations_in(plan.folder).estimate_s(strategies);
   print_line(seconds < 0 ? "estimated time: not known (no complete run in that folder yet)"
                          : "estimated time: " + format_duration(seconds));
+  for (const auto& warning : warnings) log_warning(warning);
   return 0;
 }
 

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -20,14 +21,18 @@ std::vector<std::string> strategies_from(const std::vector<RunSpec>& runs, std::
   return names;
 }
 
+/// The program that every run starts. Throws Error when it is not there.
+std::filesystem::path checked_rank_program() {
+  const auto program = find_rank_program();
+  if (::access(program.c_str(), X_OK) == 0) return program;
+  throw Error(program.string() + " is missing or cannot be run: no training without it. Fix: ./valbench setup");
+}
+
 /// The runs of a plan, one after the other.
 class SweepRunner {
  public:
-  SweepRunner(const Scenario& scenario, const SweepPlan& plan, bool resume)
-      : scenario_(scenario), plan_(plan), resume_(resume), program_(find_rank_program()) {
-    if (!std::filesystem::exists(program_)) {
-      throw Error(program_.string() + " is missing. Build it with: ninja -C build valbench-rank");
-    }
+  SweepRunner(const Scenario& scenario, const SweepPlan& plan, bool resume, std::filesystem::path program)
+      : scenario_(scenario), plan_(plan), resume_(resume), program_(std::move(program)) {
     if (resume_) eta_ = durations_in(plan.folder);
   }
 
@@ -70,7 +75,7 @@ class SweepRunner {
       const double left_s = eta_.estimate_s(waiting);
       progress_.line(head + ": " + format_duration(seconds) +
                      (waiting.empty() ? "" : ", " + format_duration(left_s) + " left"));
-    } else {
+    } else if (!result.bad_input) {
       failed_runs_ += result.status == RunStatus::failed ? 1 : 0;
       progress_.line(head + ": " + result.failure);
     }
@@ -93,17 +98,21 @@ int run_sweep(const SweepOptions& options) {
   const Scenario scenario = scenario_of(options);
   const SweepPlan plan = plan_of(scenario, options);
   check_sweep_folder(plan.folder, options.resume);
-  check_data(scenario);
+  if (options.resume) check_resumable(scenario, plan);
+  const auto warnings = check_data(scenario);
+  const auto program = checked_rank_program();
   for (const auto& skipped : plan.skipped) log_warning("skipped: " + skipped.strategy + ": " + skipped.reason);
   const SweepFolder folder(plan.folder, options.resume);
   prepare_data(scenario, plan);
-  SweepRunner runner(scenario, plan, options.resume);
+  SweepRunner runner(scenario, plan, options.resume, program);
   const int code = runner.run_all();
   if (code == kInterrupted) {
     log_note("stopped. Complete runs are kept; continue with --resume");
     return code;
   }
-  print_comparison(scenario, plan);
+  if (!print_comparison(scenario, plan)) {
+    for (const auto& warning : warnings) log_warning(warning);
+  }
   if (runner.failed_runs() > 0)
     log_error(fmt::format("{} of {} runs failed; redo them with --resume", runner.failed_runs(), plan.runs.size()));
   log_note("results: " + plan.folder.string());

@@ -47,7 +47,7 @@ void refresh_reports(const Scenario& scenario, const SweepPlan& plan) {
   write_csv_reports(compare_sweep(records, scenario.baseline, scenario.margin), records, plan.folder);
 }
 
-void print_comparison(const Scenario& scenario, const SweepPlan& plan) {
+bool print_comparison(const Scenario& scenario, const SweepPlan& plan) {
   const auto records = records_of(plan);
   const std::string traced = traced_report(records);
   if (!traced.empty()) print_line(traced);
@@ -55,9 +55,10 @@ void print_comparison(const Scenario& scenario, const SweepPlan& plan) {
     if (!traced.empty()) return;
     log_warning("no comparison: no complete, untraced run of the baseline " + scenario.baseline + " in " +
                 plan.folder.string());
-    return;
+    return false;
   }
   print_line(console_report(compare_sweep(records, scenario.baseline, scenario.margin), ::isatty(STDOUT_FILENO) == 1));
+  return true;
 }
 
 }  // namespace valbench

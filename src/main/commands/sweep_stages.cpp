@@ -9,9 +9,12 @@
 #include "base/log.h"
 #include "data/synthetic_dataset.h"
 #include "data/yolo_dataset.h"
+#include "record/run_store.h"
 
 namespace valbench {
 namespace {
+
+constexpr const char* kMadeFrom = "made_from.txt";
 
 /// What the set in a folder was made from; equal text means an equal set.
 std::string fingerprint(const SyntheticSpec& s) {
@@ -26,35 +29,52 @@ Scenario scenario_of(const SweepOptions& options) {
   std::vector<Override> overrides;
   for (const auto& text : options.set) overrides.push_back(parse_override(text));
   if (!options.rounds.empty()) overrides.push_back({"rounds", options.rounds, "--rounds " + options.rounds});
-  const Scenario scenario = parse_scenario(options.scenario, overrides, find_machine());
-  for (const auto& notice : scenario.notices) log_warning(notice);
-  return scenario;
+  return parse_scenario(options.scenario, overrides, find_machine());
 }
 
 SweepPlan plan_of(const Scenario& scenario, const SweepOptions& options) {
   SweepPlan plan = plan_sweep(scenario, options.out.empty() ? default_sweep_folder(scenario) : options.out);
-  for (auto& run : plan.runs) run.profile = options.profile;
+  for (auto& run : plan.runs) {
+    run.profile = options.profile;
+    run.notices = scenario.notices;
+  }
   return plan;
 }
 
-void check_data(const Scenario& scenario) {
-  if (scenario.synthetic) {
-    if (scenario.synth.classes > kMostSyntheticClasses) {
-      throw InputError(fmt::format("synth.classes = {}: out of range. Allowed: 1 to {}", scenario.synth.classes,
-                                   kMostSyntheticClasses));
+void check_resumable(const Scenario& scenario, const SweepPlan& plan) {
+  const auto marker = plan.folder / "data" / kMadeFrom;
+  const bool other_images =
+      scenario.synthetic && std::filesystem::exists(marker) && read_file(marker) != fingerprint(scenario.synth);
+  for (const RunSpec& run : plan.runs) {
+    if (run_state(run.folder) != RunState::complete) continue;
+    std::string difference;
+    try {
+      difference = difference_in_work(read_run_spec(run.folder / kSpecFile), run);
+    } catch (const RecordError& error) {
+      difference = error.what();
     }
-    return;
+    if (difference.empty() && other_images) difference = "other options of synth";
+    if (difference.empty()) continue;
+    throw InputError(run.folder.string() + " is a complete run of other settings (" + difference +
+                     "). Take those settings again, remove that folder, or choose another one with --out DIR");
   }
+}
+
+std::vector<std::string> check_data(const Scenario& scenario) {
+  std::vector<std::string> warnings = scenario.notices;
+  if (scenario.synthetic) return warnings;
   const DataConfig config = read_data_config(scenario.base.data);
   const int threads = scenario.base.ranks * scenario.base.workers;
   for (const Split split : {Split::train, Split::val}) {
-    for (const auto& warning : load_yolo_dataset(config, split, threads).warnings) log_warning(warning);
+    const auto of_split = load_yolo_dataset(config, split, threads).warnings;
+    warnings.insert(warnings.end(), of_split.begin(), of_split.end());
   }
+  return warnings;
 }
 
 void prepare_data(const Scenario& scenario, const SweepPlan& plan) {
   if (!scenario.synthetic) return;
-  const auto folder = plan.folder / "data", marker = folder / "made_from.txt";
+  const auto folder = plan.folder / "data", marker = folder / kMadeFrom;
   const std::string wanted = fingerprint(scenario.synth);
   if (std::filesystem::exists(marker) && std::filesystem::exists(folder / "data.yaml") && read_file(marker) == wanted)
     return;

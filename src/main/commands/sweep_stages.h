@@ -7,13 +7,18 @@
 
 namespace valbench {
 
-/// Parses the scenario with the options laid over it and says its notices.
+/// Parses the scenario with the options laid over it.
 Scenario scenario_of(const SweepOptions& options);
 /// The runs in the folder that the options ask for; --profile marks them as traced.
 SweepPlan plan_of(const Scenario& scenario, const SweepOptions& options);
 
+/// Before a sweep is resumed: throws InputError when a complete run in its folder was made with other settings or from
+/// other synthetic images than the plan's. It is neither kept as if it were the same, nor lost.
+void check_resumable(const Scenario& scenario, const SweepPlan& plan);
+
 /// Reads a data set the user gave, so that an empty one or a class out of range is refused before anything is written.
-void check_data(const Scenario& scenario);
+/// Returns what each run's record will warn of: the scenario's notices and what is wrong with single images.
+std::vector<std::string> check_data(const Scenario& scenario);
 /// Makes the synthetic set under the sweep's folder, unless it is there with the same options.
 void prepare_data(const Scenario& scenario, const SweepPlan& plan);
 
@@ -21,7 +26,7 @@ void prepare_data(const Scenario& scenario, const SweepPlan& plan);
 SweepEta durations_in(const std::filesystem::path& folder);
 /// Writes the CSV files of the runs that are there, if any run of the baseline is.
 void refresh_reports(const Scenario& scenario, const SweepPlan& plan);
-/// Prints the comparison.
-void print_comparison(const Scenario& scenario, const SweepPlan& plan);
+/// Prints the comparison, warnings of the runs below it; false when there is nothing to compare.
+bool print_comparison(const Scenario& scenario, const SweepPlan& plan);
 
 }  // namespace valbench

@@ -52,7 +52,7 @@ bool print_comparison(const Scenario& scenario, const SweepPlan& plan) {
   const std::string traced = traced_report(records);
   if (!traced.empty()) print_line(traced);
   if (!has_baseline(records, scenario.baseline)) {
-    if (!traced.empty()) return;
+    if (!traced.empty()) return true;
     log_warning("no comparison: no complete, untraced run of the baseline " + scenario.baseline + " in " +
                 plan.folder.string());
     return false;

@@ -39,6 +39,9 @@ at::Tensor as_tensor(std::span<const std::byte> bytes) {
 class C10dCommunicator final : public Communicator {
  public:
   C10dCommunicator(const Rendezvous& rendezvous, c10::Device device);
+  ~C10dCommunicator() override {
+    if (nccl_) nccl_->shutdown();
+  }
 
   int rank() const override { return rank_; }
   int world_size() const override { return world_size_; }
@@ -51,13 +54,13 @@ class C10dCommunicator final : public Communicator {
   void set_epoch(int epoch) override { epoch_ = epoch; }
 
  private:
-  c10d::Backend& group_of(const at::Tensor& tensor) { return tensor.is_cuda() ? *nccl_ : static_cast<c10d::Backend&>(*gloo_); }
+  c10d::Backend& group_of(const at::Tensor& tensor) { return tensor.is_cuda() ? static_cast<c10d::Backend&>(*nccl_) : *gloo_; }
 
   int rank_, world_size_;
   std::int32_t epoch_ = 0;
   c10::intrusive_ptr<c10d::Store> store_;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo_;
-  c10::intrusive_ptr<c10d::Backend> nccl_;
+  c10::intrusive_ptr<c10d::ProcessGroupNCCL> nccl_;
   std::deque<std::shared_ptr<CollectiveEvent>> events_;
 };
 

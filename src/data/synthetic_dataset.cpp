@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <fstream>
 #include <thread>
 #include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/parallel_for.h"
 #include "data/image_file.h"
 #include "data/sampler.h"
 #include "data/synthetic_scene.h"
@@ -69,24 +69,9 @@ void write_item(const SyntheticSpec& spec, const SplitJob& job, int i, const fs:
 void write_split(const SyntheticSpec& spec, const SplitJob& job, const fs::path& folder) {
   constexpr int kMostThreads = 8;
   for (const char* kind : {"images", "labels"}) fs::create_directories(folder / kind / job.name);
-  std::atomic<int> next{0};
-  std::exception_ptr failure;
-  std::atomic_flag failed;
-  const auto work = [&] {
-    try {
-      for (int i; (i = next.fetch_add(1)) < job.images;) write_item(spec, job, i, folder);
-    } catch (...) {
-      next = job.images;
-      if (!failed.test_and_set()) failure = std::current_exception();
-    }
-  };
-  {
-    std::vector<std::jthread> workers;
-    const int threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostThreads);
-    for (int i = 1; i < threads; ++i) workers.emplace_back(work);
-    work();
-  }
-  if (failure) std::rethrow_exception(failure);
+  const int threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostThreads);
+  parallel_for(static_cast<std::size_t>(job.images), threads,
+               [&](std::size_t i) { write_item(spec, job, static_cast<int>(i), folder); });
 }
 
 // Only a folder that is new, empty or of an earlier synthetic set is written to: nobody's images get lost.

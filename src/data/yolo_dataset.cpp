@@ -1,12 +1,11 @@
 #include "data/yolo_dataset.h"
 
 #include <algorithm>
-#include <atomic>
 #include <fstream>
 #include <optional>
-#include <thread>
 
 #include "base/error.h"
+#include "base/parallel_for.h"
 #include "data/image_file.h"
 #include "data/label_file.h"
 
@@ -107,22 +106,7 @@ Scanned scan_image(const fs::path& file, int classes) {
 
 std::vector<Scanned> scan_images(const std::vector<fs::path>& files, int classes, int threads) {
   std::vector<Scanned> scanned(files.size());
-  std::atomic<std::size_t> next{0};
-  std::exception_ptr failure;
-  std::atomic_flag failed;
-  const auto work = [&] {
-    try {
-      for (std::size_t i; (i = next.fetch_add(1)) < files.size();) scanned[i] = scan_image(files[i], classes);
-    } catch (...) {
-      if (!failed.test_and_set()) failure = std::current_exception();
-    }
-  };
-  {
-    std::vector<std::jthread> workers;
-    for (int i = 1; i < threads; ++i) workers.emplace_back(work);
-    work();
-  }
-  if (failure) std::rethrow_exception(failure);
+  parallel_for(files.size(), threads, [&](std::size_t i) { scanned[i] = scan_image(files[i], classes); });
   return scanned;
 }
 

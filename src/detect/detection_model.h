@@ -47,7 +47,7 @@ std::unique_ptr<DetectionModel> make_yolov5(const std::string& name, int classes
 /// Copies entries whose name exists and whose shape is equal (§1.8 partial load). Returns how many were copied.
 int load_matching_state(DetectionModel& model, const std::vector<std::pair<std::string, at::Tensor>>& tensors);
 
-/// 64-bit hash (hexadecimal) of all floating state in order, dtype-independent of device: equal weights, equal checksum.
+/// Checksum (base/checksum.h) of all floating state in order, whatever the device and memory layout: equal weights, equal text.
 std::string state_checksum(const DetectionModel& model);
 
 }  // namespace valbench

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
-#include <thread>
 
+#include "base/parallel_for.h"
 #include "detect/nms_candidates.h"
 
 namespace valbench {
@@ -106,18 +106,6 @@ Suppressed suppress(const std::vector<Detection>& candidates, const NmsOptions& 
   return out;
 }
 
-template <typename Function>
-void for_each_image(std::size_t images, int threads, const Function& function) {
-  std::atomic<std::size_t> next = 0;
-  const auto work = [&] {
-    for (std::size_t i = next++; i < images; i = next++) function(i);
-  };
-  std::vector<std::jthread> others;
-  const std::size_t wanted = std::min(images, static_cast<std::size_t>(std::max(threads, 1)));
-  for (std::size_t t = 1; t < wanted; ++t) others.emplace_back(work);
-  work();
-}
-
 }  // namespace
 
 NmsResult non_maximum_suppression(const at::Tensor& prediction, const NmsOptions& options) {
@@ -133,7 +121,7 @@ NmsResult non_maximum_suppression(const at::Tensor& prediction, const NmsOptions
   result.images.resize(images);
   result.candidates.resize(images);
   std::atomic<std::int64_t> candidate_limit_hits = 0, detection_limit_hits = 0;
-  for_each_image(images, options.threads, [&](std::size_t i) {
+  parallel_for(images, options.threads, [&](std::size_t i) {
     std::vector<Detection> candidates = std::move(gathered[i]);
     if (scan_on_host) {
       candidates = scan_candidates(rows.const_data_ptr<float>() + static_cast<std::int64_t>(i) * rows.stride(0),

@@ -13,7 +13,7 @@ std::vector<StateSlice> flat_state_layout(const std::vector<StateEntry>& state) 
     for (std::size_t i = 0; i < state.size(); ++i) {
       if (state[i].kind != kind) continue;
       slices.push_back({i, offset, state[i].tensor.numel()});
-      offset += state[i].tensor.numel();
+      offset = aligned_end(slices.back());
     }
   }
   return slices;
@@ -37,7 +37,7 @@ at::Tensor flatten_state(std::vector<StateEntry>& state) {
   const c10::NoGradGuard no_gradients;
   const std::vector<StateSlice> slices = flat_state_layout(state);
   const at::Tensor& first = state[slices.front().entry].tensor;
-  const at::Tensor flat = at::empty({slices.back().offset + slices.back().elements}, first.options().requires_grad(false));
+  const at::Tensor flat = at::zeros({aligned_end(slices.back())}, first.options().requires_grad(false));
   for (const StateSlice& slice : slices) {
     at::Tensor& tensor = state[slice.entry].tensor;
     at::Tensor view = entry_view(flat, slice, tensor);

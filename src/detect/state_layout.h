@@ -1,6 +1,7 @@
 /// \file
 /// The order of a model's floating state in one flat buffer: [weights | norm weights | biases | running statistics | anchors], each in
-/// model order. Optimizer groups are contiguous, and a snapshot, an EMA update or a broadcast is one operation.
+/// model order. Optimizer groups are contiguous, and a snapshot, an EMA update or a broadcast is one operation. Every entry begins at a
+/// multiple of kSliceAlignment elements; the gaps are zeros.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -11,11 +12,20 @@
 
 namespace valbench {
 
+/// cuDNN and vectorised kernels read 16 bytes at a time and fault on views that begin elsewhere; 64 elements keep fp16 and fp32 views on
+/// the allocator's own 128-byte lines.
+inline constexpr std::int64_t kSliceAlignment = 64;
+
 /// Where an entry lies in the flat buffer.
 struct StateSlice {
   std::size_t entry = 0;  ///< Index into the model's state().
   std::int64_t offset = 0, elements = 0;
 };
+
+/// Where the entry after `slice` begins.
+constexpr std::int64_t aligned_end(const StateSlice& slice) {
+  return (slice.offset + slice.elements + kSliceAlignment - 1) / kSliceAlignment * kSliceAlignment;
+}
 
 /// All floating entries in flat order; batches_tracked is left out.
 std::vector<StateSlice> flat_state_layout(const std::vector<StateEntry>& state);

@@ -118,6 +118,7 @@ void say_other_verdicts(const SweepComparison& sweep, std::vector<std::string>& 
                   list_of(open,
                           [](const StrategySummary& s) {
                             if (!s.reasons.empty()) return fmt::format("{} ({})", s.strategy, s.reasons.front());
+                            if (s.paired->minimum_detectable_effect > 1) return s.strategy + " (too few rounds)";
                             return fmt::format("{} (these rounds would show a difference of {:.2g} % or more)",
                                                s.strategy, 100 * s.paired->minimum_detectable_effect);
                           }) +

@@ -13,7 +13,7 @@ void synchronize(c10::Device device) {
 double peak_memory_mib(c10::Device device) {
   if (device.is_cuda()) {
     const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device.index());
-    return static_cast<double>(stats.reserved_bytes[0].peak) / (1024.0 * 1024.0);
+    return static_cast<double>(stats.allocated_bytes[0].peak) / (1024.0 * 1024.0);
   }
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);

@@ -8,7 +8,7 @@ namespace valbench {
 /// Waits until the device has done all its work. Nothing to do on a CPU.
 void synchronize(c10::Device device);
 
-/// Most memory in use so far: the process's resident set on a CPU, the caching allocator's reserved memory on a GPU. MiB.
+/// Most memory in use so far: the process's resident set on a CPU, the caching allocator's allocated memory on a GPU. MiB.
 double peak_memory_mib(c10::Device device);
 
 }  // namespace valbench

@@ -29,8 +29,9 @@ std::vector<GradientBucket> plan_gradient_buckets(const ParameterStore& store, s
   for (std::size_t i = store.slices().size(); i-- > 0;) {
     const StateSlice& slice = store.slices()[i];
     GradientBucket& bucket = in_group(slice, weights) ? open : rest;
+    const std::int64_t end = bucket.elements > 0 ? bucket.offset + bucket.elements : aligned_end(slice);
     bucket.offset = slice.offset;  // Going backwards: the lowest offset so far.
-    bucket.elements += slice.elements;
+    bucket.elements = end - slice.offset;
     bucket.slices.push_back(i);
     const std::int64_t cap = buckets.empty() ? first_bytes : cap_bytes;
     if (open.elements * kElementBytes >= cap) buckets.push_back(std::exchange(open, {}));

@@ -22,9 +22,9 @@ ParameterStore::ParameterStore(DetectionModel& model) : model_(model), state_(fl
     if (!entry.trainable()) continue;
     ParameterSegment& group = groups_[group_of(entry.kind)];
     if (group.elements == 0) group.offset = slice.offset;
-    group.elements += slice.elements;
+    group.elements = aligned_end(slice) - group.offset;
     slices_.push_back(slice);
-    trainable += slice.elements;
+    trainable = aligned_end(slice);
   }
   parameters_ = state_.narrow(0, 0, trainable);
   buffers_ = state_.narrow(0, trainable, state_.numel() - trainable);

@@ -136,7 +136,7 @@ YoloDataset TraceReplay::subset(Split split, const json& names) const {
   YoloDataset chosen = all;
   chosen.images.clear();
   for (const json& name : names) {
-    const auto found = std::find_if(all.images.begin(), all.images.end(), [&](const ImageEntry& e) { return e.file.filename() == name; });
+    const auto found = std::find_if(all.images.begin(), all.images.end(), [&](const ImageEntry& e) { return e.file.filename().string() == name.get<std::string>(); });
     REQUIRE(found != all.images.end());
     chosen.images.push_back(*found);
   }
@@ -151,7 +151,7 @@ Batch TraceReplay::batch(const json& step) const {
   std::vector<float> rows;
   for (std::size_t i = 0; i < files.size(); ++i) {
     const auto found = std::find_if(train_set_->images.begin(), train_set_->images.end(),
-                                    [&](const ImageEntry& e) { return e.file.filename() == files[i]; });
+                                    [&](const ImageEntry& e) { return e.file.filename().string() == files[i].get<std::string>(); });
     REQUIRE(found != train_set_->images.end());
     const Sample sample = training_sample(images, found - train_set_->images.begin(), ItemDraw{});
     const at::Tensor pixels = at::from_blob(sample.image.data, {spec_.imgsz, spec_.imgsz, 3}, at::kByte);
@@ -170,7 +170,12 @@ ValidationRecord TraceReplay::validate(const at::Tensor& state, bool closing, Pa
     StateEntry& entry = model->state()[slice.entry];
     entry.tensor.copy_(entry_view(weights, slice, entry.tensor));
   }
-  if (closing) model->fuse();
+  if (closing) {
+    // §6.1: attempt_load(best.pt) fuses, .half() rounds the fused weights once more, and on a CPU val.run goes back to float.
+    model->fuse();
+    model->to(c10::Device(c10::DeviceType::CPU), at::kHalf);
+    model->to(c10::Device(c10::DeviceType::CPU), at::kFloat);
+  }
   const auto plan = plan_validation_batches(*val_set_, {}, spec_.imgsz, 2 * spec_.batch_size, 32, BatchShape::rect);
   const auto loader = make_validation_loader(val_set_, plan, 1, false, false);
   Evaluator evaluator(step_->loss(), {}, tracer_);

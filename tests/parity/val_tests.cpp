@@ -154,7 +154,7 @@ TEST_CASE("the decoded output of one photograph equals YOLOv5 v7.0's") {
     for (const json& c : golden.at("forward")) {
       BatchPlan plan{0, {}, c["input"]["shape_hw"][0], c["input"]["shape_hw"][1]};
       for (std::size_t i = 0; i < dataset->images.size(); ++i) {
-        if (dataset->images[i].file.filename() == c["file"]) plan.images = {static_cast<std::int64_t>(i)};
+        if (dataset->images[i].file.filename().string() == c["file"].get<std::string>()) plan.images = {static_cast<std::int64_t>(i)};
       }
       REQUIRE(plan.images.size() == 1);
       const auto loader = make_validation_loader(dataset, {plan}, 1, false, false);

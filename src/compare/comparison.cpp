@@ -52,7 +52,8 @@ std::vector<Group> group_runs(const std::vector<RunRecord>& runs, const std::str
     for (std::size_t i = 1; i < groups.size(); ++i) known += (i > 1 ? ", " : "") + groups[i].name;
     throw InputError(
         fmt::format("no run of the baseline {} is there. {}", baseline,
-                    known.empty() ? "There is no comparable run at all" : "Strategies with runs: " + known));
+                    known.empty() ? traced > 0 ? "There are traced runs only, which decide nothing"
+                                               : "There is no comparable run at all" : "Strategies with runs: " + known));
   }
   return groups;
 }

@@ -13,6 +13,7 @@ namespace valbench {
 namespace {
 
 constexpr std::size_t kBusiestPhases = 4;
+constexpr std::size_t kHostColumns = 5;
 
 /// The traced runs of one strategy, summed.
 struct TracedStrategy {
@@ -89,9 +90,10 @@ std::string table_of(const std::vector<TracedStrategy>& strategies) {
                     share_text(s.classes[2], s.wall_s, s.waits_known), share_text(s.classes[3], s.wall_s),
                     share_text(s.classes[4], s.wall_s), share_text(s.val_gpu_s, s.gpu_s)});
   }
-  std::array<std::size_t, 11> widths{};
+  const bool on_gpu = std::any_of(strategies.begin(), strategies.end(), [](const auto& s) { return s.traces > 0; });
+  std::vector<std::size_t> widths(on_gpu ? rows[0].size() : kHostColumns);
   for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }
   std::string out;
   for (std::size_t r = 0; r < rows.size(); ++r) {
@@ -107,7 +109,7 @@ std::string table_of(const std::vector<TracedStrategy>& strategies) {
 
 }  // namespace
 
-std::string traced_report(const std::vector<RunRecord>& runs) {
+std::string traced_report(const std::vector<RunRecord>& runs, const std::string& baseline) {
   std::vector<TracedStrategy> strategies;
   std::vector<std::string> notes;
   const RunRecord* first = nullptr;
@@ -120,6 +122,7 @@ std::string traced_report(const std::vector<RunRecord>& runs) {
     add_run(run, *at, notes);
   }
   if (first == nullptr) return {};
+  std::stable_partition(strategies.begin(), strategies.end(), [&](const auto& s) { return s.name == baseline; });
   std::string out = "Traced: " + work_text(first->spec, first->machine) + "\n\n" + table_of(strategies) + "\n";
   append_wrapped("These runs are traced, which changes timing: they explain, and no verdict comes from them. For a "
                  "comparison run the sweep without --profile into another folder.", out);

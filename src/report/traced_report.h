@@ -8,8 +8,8 @@
 
 namespace valbench {
 
-/// A table with a row per strategy, then the GPU's busiest phases and what was not measured or lost. Only complete,
+/// A table with a row per strategy, the baseline first, then the GPU's busiest phases and what was not measured or lost. Only complete,
 /// traced runs count. At most 120 columns wide; ends with a line feed; empty when there is no such run.
-std::string traced_report(const std::vector<RunRecord>& runs);
+std::string traced_report(const std::vector<RunRecord>& runs, const std::string& baseline);
 
 }  // namespace valbench

@@ -40,9 +40,11 @@ TEST_CASE("the CSV files of the example sweep are the golden text") {
   const auto runs = runs_csv({test::example_sweep().front()});
   CHECK(runs == read_file(source_file("tests/unit/example_runs.csv")));
   const auto phases = lines_of(phases_csv(test::example_sweep()));
-  CHECK(phases[0] == "schema_version,scenario,run_id,strategy,round,rank,epoch,phase,phase_s,count,traced");
-  CHECK(phases[1] == "1,quickstart,r00-rank0,rank0,0,0,0,sync.wait,0,1,false");
-  CHECK(phases[2] == "1,quickstart,r00-rank0,rank0,0,0,0,train.forward,2,8,false");
+  CHECK(phases[0] == "schema_version,scenario,run_id,strategy,round,rank,epoch,phase,phase_s,count,traced,kernel_s,comm_s,memcpy_s,"
+                     "kernel_s_reason,comm_s_reason,memcpy_s_reason");
+  const std::string untraced = ",false,,,,not measured (untraced run),not measured (untraced run),not measured (untraced run)";
+  CHECK(phases[1] == "1,quickstart,r00-rank0,rank0,0,0,0,sync.wait,0,1" + untraced);
+  CHECK(phases[2] == "1,quickstart,r00-rank0,rank0,0,0,0,train.forward,2,8" + untraced);
   CHECK(phases.size() == 1 + 36 * 3 * 2 * 2);
 }
 
@@ -102,7 +104,7 @@ TEST_CASE("results/README.md names every column and every field of run.json") {
     }
   }
   // The record's fields are the quoted words before a colon in its JSON, the spec's left out.
-  RunRecord run = test::made_up_run({.name = "rank0"}, 0, 1);
+  const RunRecord run = test::made_up_traced_run({.name = "rank0"}, 0);
   const std::string json = run_record_to_json(run);
   const std::string spec_less = json.substr(0, json.find("\"spec\"")) + json.substr(json.find("\"machine\""));
   for (const std::string& line : lines_of(spec_less)) {

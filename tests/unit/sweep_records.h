@@ -75,6 +75,27 @@ inline RunRecord made_up_run(const MadeUpStrategy& strategy, int round, double n
   return run;
 }
 
+/// The run, traced on two GPUs from its second epoch on. Its forward pass takes 0.5 s of 1 s of kernels an epoch.
+inline RunRecord made_up_traced_run(const MadeUpStrategy& strategy, int round) {
+  RunRecord run = made_up_run(strategy, round, 1);
+  run.spec.profile = true;
+  run.spec.device = DeviceKind::cuda;
+  run.machine.gpu = "made up GPU";
+  for (int rank = 0; rank < 2; ++rank) {
+    GpuTraceRecord trace{.rank = rank, .available = true, .first_epoch = 1, .kernels = 200, .comm_kernels = 2, .copies = 4};
+    trace.wall_s = Measured::of(10), trace.compute_s = Measured::of(2), trace.comm_transfer_s = Measured::of(0.5);
+    trace.comm_wait_s = Measured::of(1), trace.memcpy_s = Measured::of(0.25), trace.idle_s = Measured::of(6.25);
+    trace.none_share = Measured::of(0);
+    run.gpu_traces.push_back(trace);
+    for (int epoch = 1; epoch < run.spec.epochs; ++epoch) {
+      run.gpu_phases.push_back(
+          {.rank = rank, .epoch = epoch, .phase = "train.forward", .kernel_s = 0.5, .memcpy_s = 0.125, .kernels = 50, .copies = 1});
+      run.gpu_phases.push_back({.rank = rank, .epoch = epoch, .phase = "val.forward", .kernel_s = 0.375, .kernels = 50});
+    }
+  }
+  return run;
+}
+
 /// Every strategy once a round. The machine's speed drifts from round to round and each run scatters by a few tenths of
 /// a percent.
 inline std::vector<RunRecord> made_up_sweep(const std::vector<MadeUpStrategy>& strategies, int rounds) {

@@ -54,6 +54,20 @@ TEST_CASE("a span is summed, kept with its epoch and number, and told to all lis
   CHECK(tracer.sum(Phase::train_step).count == 0);
 }
 
+TEST_CASE("listeners are told of every epoch before its first span") {
+  struct Epochs : SpanListener {
+    std::vector<int> seen;
+    void span_begin(Phase, std::int64_t) noexcept override {}
+    void span_end(Phase, std::int64_t) noexcept override {}
+    void epoch_begin(int epoch) noexcept override { seen.push_back(epoch); }
+  } epochs;
+  Tracer tracer;
+  tracer.add_listener(epochs);
+  tracer.set_epoch(0);
+  tracer.set_epoch(1);
+  CHECK(epochs.seen == std::vector<int>{0, 1});
+}
+
 TEST_CASE("spans past the capacity are counted as lost, but summed") {
   Tracer tracer(2), sums_only;
   for (int i = 0; i < 5; ++i) {

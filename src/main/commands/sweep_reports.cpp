@@ -49,7 +49,7 @@ void refresh_reports(const Scenario& scenario, const SweepPlan& plan) {
 
 bool print_comparison(const Scenario& scenario, const SweepPlan& plan) {
   const auto records = records_of(plan);
-  const std::string traced = traced_report(records);
+  const std::string traced = traced_report(records, scenario.baseline);
   if (!traced.empty()) print_line(traced);
   if (!has_baseline(records, scenario.baseline)) {
     if (!traced.empty()) return false;

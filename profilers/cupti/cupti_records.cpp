@@ -1,5 +1,9 @@
 #include "profilers/cupti/cupti_records.h"
 
+#include <cxxabi.h>
+
+#include <cstdlib>
+#include <memory>
 #include <string_view>
 
 namespace valbench {
@@ -10,6 +14,14 @@ using KernelRecord = CUpti_ActivityKernel10;
 using CopyRecord = CUpti_ActivityMemcpy6;
 using PeerCopyRecord = CUpti_ActivityMemcpyPtoP4;
 using FillRecord = CUpti_ActivityMemset4;
+
+// CUPTI gives kernels their linker names; NCCL's are C++ too.
+std::string demangled(const std::string& name) {
+  if (!name.starts_with("_Z")) return name;  // "f" alone would come back as "float".
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> text(abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status), std::free);
+  return status == 0 ? std::string(text.get()) : name;
+}
 
 std::string memory_name(unsigned kind) {
   switch (kind) {
@@ -112,9 +124,8 @@ void CuptiRecords::add(const CUpti_Activity& record) {
     case CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL: {
       const auto& kernel = reinterpret_cast<const KernelRecord&>(record);
       Activity activity = located(kernel);
-      const std::string name = kernel.name != nullptr ? kernel.name : "(unnamed kernel)";
-      activity.kind = is_comm_kernel(name) ? ActivityKind::comm_kernel : ActivityKind::kernel;
-      activity.name = name_index(name);
+      activity.name = name_index(kernel.name != nullptr ? kernel.name : "(unnamed kernel)");
+      activity.kind = is_comm_kernel(names_[activity.name]) ? ActivityKind::comm_kernel : ActivityKind::kernel;
       return add_activity(activity, kernel.start, kernel.end);
     }
     case CUPTI_ACTIVITY_KIND_MEMCPY: {
@@ -171,7 +182,7 @@ void CuptiRecords::add_call(const CUpti_ActivityAPI& record) {
 
 std::uint32_t CuptiRecords::name_index(const std::string& name) {
   const auto [found, added] = name_indices_.try_emplace(name, static_cast<std::uint32_t>(names_.size()));
-  if (added) names_.push_back(name);
+  if (added) names_.push_back(demangled(name));
   return found->second;
 }
 

@@ -82,6 +82,17 @@ ExactnessRecord verify(const ValidationContext& context, const RankParts& parts,
   return check_exactness(context, parts.step->ema_state(), result.validations.back());
 }
 
+std::vector<std::string> warnings_of(const RunSpec& spec, const RankParts& parts) {
+  std::vector<std::string> all = spec.notices;
+  const auto append = [&all](const std::vector<std::string>& more) { all.insert(all.end(), more.begin(), more.end()); };
+  append(parts.train_set->warnings);
+  append(parts.val_set->warnings);
+  append(parts.loader->warnings());
+  if (spec.hyp.anchors > 0) all.push_back("hyp anchors is not followed: there is no AutoAnchor yet, the model keeps its own anchors");
+  if (spec.hyp.copy_paste > 0) all.push_back("hyp copy_paste is not followed: polygons are read as boxes");
+  return all;
+}
+
 }  // namespace
 
 void run_rank_job(const RunSpec& spec, Communicator& communicator, const ProgressSink& progress,
@@ -106,10 +117,7 @@ void run_rank_job(const RunSpec& spec, Communicator& communicator, const Progres
     record.spec = spec;
     record.machine = describe_machine(device);
     record.exactness = verify(context_of(spec, communicator, tracer, parts, device), parts, result);
-    record.warnings = spec.notices;
-    for (const auto* set : {&parts.train_set, &parts.val_set}) {
-      record.warnings.insert(record.warnings.end(), (*set)->warnings.begin(), (*set)->warnings.end());
-    }
+    record.warnings = warnings_of(spec, parts);
     assemble_record(all, record);
     write_run_record(record, spec.folder / "run.json");
   }

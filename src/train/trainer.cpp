@@ -103,7 +103,9 @@ void Trainer::record_checksum() {
   const std::int64_t begin_ns = now_ns();
   const ScopedSpan span(parts_.tracer, Phase::verify);
   result_.train_checksums.push_back(tensor_checksum(parts_.step.parameters()));
-  if (parts_.step.ema_state().defined()) ema_checksum_ = tensor_checksum(parts_.step.ema_state());
+  // Ranks without an EMA hash as many bytes: off the clock must be off the clock for all, or they would wait for rank 0.
+  const bool has_ema = parts_.step.ema_state().defined();
+  ema_checksum_ = tensor_checksum(has_ema ? parts_.step.ema_state() : parts_.step.model_state());
   off_clock_ns_ += now_ns() - begin_ns;
 }
 

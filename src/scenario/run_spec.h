@@ -9,7 +9,7 @@
 
 namespace valbench {
 
-/// Where validation runs. A new value is one enumerator, one row in run_spec.cpp's name table, one line in make_strategy.
+/// Where validation runs. A new value is one enumerator, one row in enum_names.h, one line in make_strategy.
 enum class Placement { none, rank0, sharded };
 /// Number format of validation's forward pass. `automatic`: fp16 where training uses AMP, else fp32 (YOLOv5).
 enum class Precision { automatic, fp32, fp16, bf16 };

@@ -22,7 +22,7 @@ batch_size: 32
 ranks: 1
 device: auto
 workers: 8
-cache_images: false
+cache: none
 hyp: $work/hyp.yaml
 rounds: 1
 baseline: val

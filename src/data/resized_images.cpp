@@ -54,7 +54,7 @@ ResizedImages::ResizedImages(std::shared_ptr<const YoloDataset> dataset, const R
   constexpr double kMib = 1024.0 * 1024.0;
   warnings_.push_back(fmt::format(
       "the image cache needs {:.0f} MiB and may take {:.0f} MiB: {:.0f} % of the images are kept, the others "
-      "are decoded each time. Use a smaller imgsz or fewer ranks, or turn cache_images off",
+      "are decoded each time. Use a smaller imgsz or fewer ranks, or set `cache: none`",
       static_cast<double>(needed) / kMib, static_cast<double>(options_.budget_bytes) / kMib,
       100.0 * static_cast<double>(options_.budget_bytes) / static_cast<double>(needed)));
 }

@@ -40,6 +40,16 @@ template <>
 inline constexpr std::array kEnumNames<AmpMode> = {std::pair{AmpMode::off, "off"}, std::pair{AmpMode::fp16, "fp16"},
                                                    std::pair{AmpMode::bf16, "bf16"}};
 
+template <>
+inline constexpr std::array kEnumNames<OptimizerKind> = {std::pair{OptimizerKind::sgd, "SGD"},
+                                                         std::pair{OptimizerKind::adam, "Adam"},
+                                                         std::pair{OptimizerKind::adamw, "AdamW"}};
+template <>
+inline constexpr std::array kEnumNames<CacheMode> = {
+    std::pair{CacheMode::none, "none"}, std::pair{CacheMode::ram, "ram"}, std::pair{CacheMode::disk, "disk"}};
+template <>
+inline constexpr std::array kEnumNames<Compat> = {std::pair{Compat::v7_0, "v7.0"}, std::pair{Compat::head, "head"}};
+
 /// The enumerator called `name`, or nothing.
 template <class E>
 std::optional<E> enum_from_name(std::string_view name) {

@@ -22,7 +22,7 @@ const std::vector<std::string> kRootKeys = {
     "epochs",       "batch_size",    "ranks",           "device",  "share_gpu",  "seed",
     "hyp",          "rounds",        "baseline",        "margin",  "validation", "strategies",
     "axes",         "cos_lr",        "label_smoothing", "workers", "threads",    "amp",
-    "cache_images", "gradient_sync", "save_checkpoints"};
+    "cache",        "gradient_sync", "save_checkpoints"};
 const std::vector<std::string> kValidationKeys = {"placement", "interval", "subset", "subset_seed", "batch_size",
                                                   "precision", "shape",    "ema",    "loss",        "workers"};
 const std::vector<std::string> kSynthKeys = {"train_images", "val_images",        "classes", "width", "height",
@@ -244,7 +244,7 @@ void read_training(const YamlSection& root, const Machine& machine, Scenario& sc
                                " cores here: the runs are marked oversubscribed and get no verdict");
   }
   root.choice("gradient_sync", base.gradient_sync);
-  root.boolean("cache_images", base.cache_images);
+  root.choice("cache", base.cache);
   root.boolean("save_checkpoints", base.save_checkpoints);
 }
 

@@ -108,6 +108,9 @@ std::string to_string(EmaUse value) { return name_of(value); }
 std::string to_string(GradientSync value) { return name_of(value); }
 std::string to_string(DeviceKind value) { return name_of(value); }
 std::string to_string(AmpMode value) { return name_of(value); }
+std::string to_string(OptimizerKind value) { return name_of(value); }
+std::string to_string(CacheMode value) { return name_of(value); }
+std::string to_string(Compat value) { return name_of(value); }
 
 std::string run_spec_to_json(const RunSpec& spec) {
   ordered_json object;

@@ -23,6 +23,12 @@ enum class GradientSync { micro_batch, step };
 enum class DeviceKind { cpu, cuda };
 /// Mixed precision of training: off on CPUs, fp16 with gradient scaling on GPUs (YOLOv5).
 enum class AmpMode { off, fp16, bf16 };
+/// Optimizers of YOLOv5 (reference yolov5.md §4.1).
+enum class OptimizerKind { sgd, adam, adamw };
+/// Where resized images are kept after first use: nowhere, in memory, or decoded beside valbench's own cache files.
+enum class CacheMode { none, ram, disk };
+/// Which YOLOv5 is followed where v7.0 and today's HEAD differ (reference yolov5.md §11).
+enum class Compat { v7_0, head };
 
 /// A validation strategy: the axes of design §5. Names and defaults are those of scenarios/README.md.
 struct ValidationSpec {
@@ -91,7 +97,22 @@ struct RunSpec {
   int torch_threads = 1;       ///< Intra-op threads per rank.
   AmpMode amp = AmpMode::off;
   GradientSync gradient_sync = GradientSync::micro_batch;
-  bool cache_images = true;    ///< Keep decoded, resized images in memory after first use.
+  CacheMode cache = CacheMode::ram;  ///< What becomes of decoded, resized images after first use.
+  OptimizerKind optimizer = OptimizerKind::sgd;
+  std::vector<int> freeze;     ///< Layers whose parameters do not train; empty = none.
+  bool single_cls = false;     ///< All labels are class 0.
+  bool sync_bn = false;        ///< Batch statistics over all ranks; GPUs only, as in YOLOv5.
+  bool multi_scale = false;    ///< Every batch resized to 0.5 .. 1.5 times imgsz.
+  bool rect = false;           ///< Rect training batches: no mosaic, no shuffling.
+  bool quad = false;           ///< Four images collated into one, loss times 4.
+  bool image_weights = false;  ///< Images drawn by the mAP of their classes; one rank only.
+  bool autoanchor = true;      ///< Check the anchors against the labels before training, and refit them if needed (§1.10).
+  bool deterministic = false;  ///< Two runs equal bit for bit; GPUs pay for it.
+  int patience = 0;            ///< Epochs without a better fitness before training stops; 0 = never.
+  int save_period = -1;        ///< Also keep epoch{N}; -1 = no.
+  std::filesystem::path resume;  ///< Checkpoint to go on from; empty = start anew.
+  bool resume_exact = false;     ///< Also restore random state, gradient scaler and sampler position.
+  Compat compat = Compat::v7_0;
   bool save_checkpoints = true;
   bool oversubscribed = false; ///< More compute threads than cores: no verdict.
   bool profile = false;        ///< Traced run (spans to trace.json, CUPTI on GPUs); never enters a verdict.
@@ -109,6 +130,9 @@ std::string to_string(EmaUse);
 std::string to_string(GradientSync);
 std::string to_string(DeviceKind);
 std::string to_string(AmpMode);
+std::string to_string(OptimizerKind);
+std::string to_string(CacheMode);
+std::string to_string(Compat);
 
 /// The hyperparameters of a built-in set, `scratch-low` or `VOC`. Throws InputError that lists the names.
 Hyperparameters builtin_hyperparameters(const std::string& name);

@@ -39,7 +39,12 @@ void visit_run_spec(Spec& s, Visit&& visit) {
   visit("device_ids", s.device_ids), visit("seed", s.seed), visit("hyp_name", s.hyp_name), visit("hyp", s.hyp);
   visit("cos_lr", s.cos_lr), visit("label_smoothing", s.label_smoothing), visit("workers", s.workers);
   visit("torch_threads", s.torch_threads), visit("amp", s.amp), visit("gradient_sync", s.gradient_sync);
-  visit("cache_images", s.cache_images), visit("save_checkpoints", s.save_checkpoints);
+  visit("cache", s.cache), visit("optimizer", s.optimizer), visit("freeze", s.freeze);
+  visit("single_cls", s.single_cls), visit("sync_bn", s.sync_bn), visit("multi_scale", s.multi_scale);
+  visit("rect", s.rect), visit("quad", s.quad), visit("image_weights", s.image_weights);
+  visit("autoanchor", s.autoanchor), visit("deterministic", s.deterministic), visit("patience", s.patience);
+  visit("save_period", s.save_period), visit("resume", s.resume), visit("resume_exact", s.resume_exact);
+  visit("compat", s.compat), visit("save_checkpoints", s.save_checkpoints);
   visit("oversubscribed", s.oversubscribed), visit("profile", s.profile), visit("verify", s.verify);
   visit("validation", s.validation), visit("folder", s.folder);
 }

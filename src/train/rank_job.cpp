@@ -49,7 +49,7 @@ std::unique_ptr<DataLoader> train_loader(const RunSpec& spec, const Communicator
                                    .augment = true,
                                    .hyp = spec.hyp,
                                    .workers = spec.workers,
-                                   .cache_images = spec.cache_images,
+                                   .cache_images = spec.cache != CacheMode::none,
                                    .pin_memory = device.is_cuda()};
   return make_train_loader(parts.train_set, options);
 }

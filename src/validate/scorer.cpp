@@ -53,7 +53,7 @@ SnapshotScorer::SnapshotScorer(const ValidationContext& context, const ScoringPl
   flat_ = flatten_state(model_->state());
   const ValidationSpec& spec = context.spec.validation;
   const int workers = spec.workers > 0 ? spec.workers : context.spec.workers;
-  loader_ = make_validation_loader(context.dataset, batches_, workers, context.spec.cache_images, context.device.is_cuda());
+  loader_ = make_validation_loader(context.dataset, batches_, workers, context.spec.cache != CacheMode::none, context.device.is_cuda());
   EvaluatorOptions options{.device = context.device, .dtype = plan.dtype};
   options.nms.threads = context.spec.torch_threads;
   evaluator_ = std::make_unique<Evaluator>(spec.loss ? context.loss : std::nullopt, std::move(options), context.tracer);

@@ -17,7 +17,7 @@ RunSpec unusual_spec() {
   spec.imgsz = 96, spec.ranks = 2, spec.device = DeviceKind::cuda, spec.device_ids = {0, 0};
   spec.seed = 18446744073709551615ull, spec.hyp_name = "VOC", spec.hyp = builtin_hyperparameters("VOC");
   spec.label_smoothing = 0.1, spec.amp = AmpMode::bf16, spec.gradient_sync = GradientSync::step;
-  spec.cos_lr = true, spec.cache_images = false, spec.oversubscribed = true, spec.profile = true;
+  spec.cos_lr = true, spec.cache = CacheMode::disk, spec.oversubscribed = true, spec.profile = true;
   spec.validation.placement = Placement::sharded, spec.validation.subset_fraction = 1.0 / 3,
   spec.validation.subset_seed = 9;
   spec.validation.precision = Precision::fp16, spec.validation.shape = BatchShape::square;

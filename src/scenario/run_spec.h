@@ -114,6 +114,7 @@ struct RunSpec {
   bool resume_exact = false;     ///< Also restore random state, gradient scaler and sampler position.
   Compat compat = Compat::v7_0;
   bool save_checkpoints = true;
+  bool nosave = false;         ///< Only the final epoch leaves checkpoints.
   bool oversubscribed = false; ///< More compute threads than cores: no verdict.
   bool profile = false;        ///< Traced run (spans to trace.json, CUPTI on GPUs); never enters a verdict.
   bool verify = true;          ///< Re-score the last snapshot by rank 0 and in full fp32, off the clock.

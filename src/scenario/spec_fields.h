@@ -44,7 +44,8 @@ void visit_run_spec(Spec& s, Visit&& visit) {
   visit("rect", s.rect), visit("quad", s.quad), visit("image_weights", s.image_weights);
   visit("autoanchor", s.autoanchor), visit("deterministic", s.deterministic), visit("patience", s.patience);
   visit("save_period", s.save_period), visit("resume", s.resume), visit("resume_exact", s.resume_exact);
-  visit("compat", s.compat), visit("save_checkpoints", s.save_checkpoints);
+  visit("compat", s.compat), visit("save_checkpoints", s.save_checkpoints),
+      visit("nosave", s.nosave);
   visit("oversubscribed", s.oversubscribed), visit("profile", s.profile), visit("verify", s.verify);
   visit("validation", s.validation), visit("folder", s.folder);
 }

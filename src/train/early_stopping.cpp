@@ -5,7 +5,7 @@ namespace valbench {
 double fitness(double map50, double map50_95) { return 0.1 * map50 + 0.9 * map50_95; }
 
 bool EarlyStopping::update(int epoch, double fitness) {
-  if (fitness >= best_fitness_) {
+  if (ties_count_ ? fitness >= best_fitness_ : fitness > best_fitness_) {
     best_epoch_ = epoch;
     best_fitness_ = fitness;
   }

@@ -96,7 +96,7 @@ std::vector<std::string> warnings_of(const RunSpec& spec, const RankParts& parts
 }  // namespace
 
 void run_rank_job(const RunSpec& spec, Communicator& communicator, const ProgressSink& progress,
-                  RunInstruments& instruments) {
+                  RunInstruments& instruments, const EpochSink& on_epoch) {
   RunRecord record;
   record.begin_realtime_ns = realtime_ns();
   record.begin_monotonic_ns = now_ns();
@@ -106,7 +106,7 @@ void run_rank_job(const RunSpec& spec, Communicator& communicator, const Progres
   std::filesystem::create_directories(spec.folder / "weights");
   const ValidationSchedule schedule(spec.validation.interval, spec.epochs);
   Trainer trainer({spec, communicator, tracer, *parts.step, *parts.loader, schedule, *parts.validation, progress,
-                   parts.train_set->names});
+                   parts.train_set->names, on_epoch});
   record.startup_s = seconds_since_process_start();
   RankResult result = trainer.run();
   const TracedWindow window = instruments.finish();

@@ -8,8 +8,9 @@
 
 namespace valbench {
 
-/// Runs the spec on this rank. Rank 0 assembles all ranks' measurements and writes run.json last, by rename.
+/// Runs the spec on this rank. Rank 0 assembles all ranks' measurements and writes run.json last, by rename; it tells
+/// `on_epoch` of every epoch.
 void run_rank_job(const RunSpec& spec, Communicator& communicator, const ProgressSink& progress,
-                  RunInstruments& instruments);
+                  RunInstruments& instruments, const EpochSink& on_epoch = {});
 
 }  // namespace valbench

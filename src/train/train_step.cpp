@@ -166,6 +166,7 @@ void TrainStep::end_epoch() { state_->schedule.end_epoch(state_->epoch); }
 at::Tensor TrainStep::mean_loss_items() const {
   return state_->loss_sum.cpu() / static_cast<double>(std::max<std::int64_t>(1, state_->batches_in_epoch));
 }
+std::array<double, 3> TrainStep::lr() const { return state_->schedule.current().lr; }
 std::int64_t TrainStep::optimizer_steps() const { return state_->optimizer_steps; }
 const at::Tensor& TrainStep::model_state() const { return state_->store.state(); }
 const at::Tensor& TrainStep::parameters() const { return state_->store.parameters(); }

@@ -4,6 +4,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 
@@ -40,6 +41,7 @@ class TrainStep {
   void end_epoch();             ///< Moves the learning-rate schedule on.
 
   at::Tensor mean_loss_items() const;  ///< (3) on the host: mean over the epoch's batches so far. Waits for the device.
+  std::array<double, 3> lr() const;      ///< Of the last batch: bias, weight, norm weight.
   std::int64_t optimizer_steps() const;  ///< In this epoch.
   const at::Tensor& model_state() const;  ///< Flat state of the trained model, flat_state_layout order.
   const at::Tensor& parameters() const;   ///< The trainable part of model_state().

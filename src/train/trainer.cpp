@@ -7,6 +7,7 @@
 #include "base/checksum.h"
 #include "base/error.h"
 #include "train/checkpoint.h"
+#include "train/checkpoint_plan.h"
 #include "train/device.h"
 #include "train/early_stopping.h"
 
@@ -36,16 +37,17 @@ RankResult Trainer::run() {
   parts_.communicator.barrier();
   std::int64_t total_off_clock_ns = 0;
   const std::int64_t begin_ns = now_ns();
-  for (int epoch = 0; epoch < parts_.spec.epochs; ++epoch) {
-    run_epoch(epoch);
+  for (int epoch = parts_.first_epoch; epoch < parts_.spec.epochs; ++epoch) {
+    const bool stop = run_epoch(epoch);
     total_off_clock_ns += off_clock_ns_;
+    if (stop) break;
   }
   for (ValidationResult& late : parts_.validation.drain()) result_.validations.push_back(std::move(late));
   result_.job_s = seconds_between(begin_ns + total_off_clock_ns, now_ns());
   return std::move(result_);
 }
 
-void Trainer::run_epoch(int epoch) {
+bool Trainer::run_epoch(int epoch) {
   Tracer& tracer = parts_.tracer;
   tracer.set_epoch(epoch);
   tracer.reset_sums();
@@ -57,17 +59,19 @@ void Trainer::run_epoch(int epoch) {
   record.train_s = seconds_between(begin_ns, now_ns());
   record_checksum();
   validate(epoch);
-  save_checkpoints(epoch);
+  EpochEnd end;
+  if (parts_.communicator.rank() == 0) end = conclude(epoch, record);
   {
-    // The one collective at the end of an epoch: here the other ranks wait while rank 0 validates.
+    // The one exchange at the end of an epoch: here the other ranks wait while rank 0 validates.
     const ScopedSpan span(tracer, Phase::sync_wait, epoch);
-    parts_.communicator.barrier();
+    last_end_ = share(end);
   }
   record.epoch_s = seconds_between(begin_ns + off_clock_ns_, now_ns());
   copy_phases(tracer, record);
   record.peak_memory_mib = peak_memory_mib(parts_.step.model_state().device());
   result_.epochs.push_back(std::move(record));
   result_.collectives.push_back(parts_.communicator.take_events());
+  return last_end_.stop;
 }
 
 void Trainer::train(int epoch, EpochRecord& record) {
@@ -89,6 +93,7 @@ void Trainer::train(int epoch, EpochRecord& record) {
     ++record.steps;
     if (report) parts_.progress(epoch, index + 1, batches, "train");
   }
+  lr_ = parts_.step.lr();
   parts_.step.end_epoch();
   // Reading the losses waits for the device, so that training's time ends where its work does.
   const at::Tensor losses = parts_.step.mean_loss_items();
@@ -109,25 +114,50 @@ void Trainer::record_checksum() {
   off_clock_ns_ += now_ns() - begin_ns;
 }
 
+bool Trainer::final_epoch(int epoch) const { return epoch + 1 == parts_.spec.epochs || last_end_.possible_stop; }
+
 void Trainer::validate(int epoch) {
-  if (!parts_.schedule.due(epoch)) return;
+  if (!parts_.schedule.due(epoch) && !last_end_.possible_stop) return;
   if (parts_.communicator.rank() == 0 && parts_.progress) parts_.progress(epoch, 0, 1, "validate");
   parts_.validation.submit({epoch, parts_.step.ema_state(), ema_checksum_});
   for (ValidationResult& ready : parts_.validation.take_ready()) result_.validations.push_back(std::move(ready));
 }
 
-void Trainer::save_checkpoints(int epoch) {
-  if (parts_.communicator.rank() != 0 || !parts_.spec.save_checkpoints) return;
-  const ScopedSpan span(parts_.tracer, Phase::checkpoint_save, epoch);
+Trainer::EpochEnd Trainer::conclude(int epoch, const EpochRecord& record) {
   const bool fresh = !result_.validations.empty() && result_.validations.back().epoch == epoch;
-  const double value = fresh ? fitness(result_.validations.back().map50, result_.validations.back().map50_95) : 0;
-  const CheckpointInfo info{epoch, value, parts_.class_names};
-  const auto folder = parts_.spec.folder / "weights";
-  save_checkpoint(folder / "last.safetensors", parts_.step.model(), parts_.step.ema_state(), info);
-  if (fresh && value >= best_fitness_) {
-    best_fitness_ = value;
-    save_checkpoint(folder / "best.safetensors", parts_.step.model(), parts_.step.ema_state(), info);
+  const ValidationRecord* validation = fresh ? &result_.validations.back() : nullptr;
+  const double value = fresh ? fitness(validation->map50, validation->map50_95) : 0;
+  const bool is_best = fresh && value >= best_fitness_;
+  if (is_best) best_fitness_ = value;
+  const bool stop = stopping_.update(epoch, value);
+  if (parts_.on_epoch) {
+    parts_.on_epoch({.record = record,
+                     .validation = validation,
+                     .lr = lr_,
+                     .best = is_best,
+                     .last = stop || epoch + 1 == parts_.spec.epochs});
   }
+  save_checkpoints(epoch, value, is_best);
+  return {stop, stopping_.possible_stop()};
+}
+
+Trainer::EpochEnd Trainer::share(EpochEnd end) {
+  const std::array bytes{static_cast<std::byte>(end.stop), static_cast<std::byte>(end.possible_stop)};
+  const std::vector<std::byte> shared = parts_.communicator.broadcast_bytes(bytes, 0);
+  return {shared.at(0) != std::byte{0}, shared.at(1) != std::byte{0}};
+}
+
+void Trainer::save_checkpoints(int epoch, double fitness, bool is_best) {
+  const CheckpointPlan plan = plan_checkpoints(parts_.spec, epoch, final_epoch(epoch), is_best);
+  if (!plan.last) return;
+  const ScopedSpan span(parts_.tracer, Phase::checkpoint_save, epoch);
+  const CheckpointInfo info{epoch, fitness, parts_.class_names};
+  const auto save = [&](const std::string& name) {
+    save_checkpoint(parts_.spec.folder / "weights" / (name + ".safetensors"), parts_.step.model(), parts_.step.ema_state(), info);
+  };
+  save("last");
+  if (plan.best) save("best");
+  if (plan.numbered) save("epoch" + std::to_string(epoch));
 }
 
 }  // namespace valbench

@@ -11,6 +11,8 @@
 #include "data/data_loader.h"
 #include "record/run_record.h"
 #include "trace/tracer.h"
+#include "train/early_stopping.h"
+#include "train/epoch_report.h"
 #include "train/train_step.h"
 #include "validate/validation_schedule.h"
 #include "validate/validation_strategy.h"
@@ -31,6 +33,9 @@ struct TrainerParts {
   ValidationStrategy& validation;
   ProgressSink progress;
   std::vector<std::string> class_names;
+  EpochSink on_epoch = {};
+  int first_epoch = 0;      ///< Where a resumed run goes on.
+  double best_fitness = 0;  ///< Of the epochs before.
 };
 
 /// What one rank measured.
@@ -46,20 +51,35 @@ struct RankResult {
 
 class Trainer {
  public:
-  explicit Trainer(TrainerParts parts) : parts_(std::move(parts)) {}
+  explicit Trainer(TrainerParts parts)
+      : parts_(std::move(parts)),
+        stopping_(parts_.spec.patience, parts_.spec.compat),
+        best_fitness_(parts_.best_fitness) {}
   RankResult run();
 
  private:
-  void run_epoch(int epoch);
+  /// What rank 0 decides at the end of an epoch, for all ranks.
+  struct EpochEnd {
+    bool stop = false;           ///< The run ends here.
+    bool possible_stop = false;  ///< The next epoch may be the last, so it is validated and saved.
+  };
+
+  bool run_epoch(int epoch);
   void train(int epoch, EpochRecord& record);
   void validate(int epoch);
   void record_checksum();
-  void save_checkpoints(int epoch);
+  bool final_epoch(int epoch) const;
+  EpochEnd conclude(int epoch, const EpochRecord& record);
+  EpochEnd share(EpochEnd end);
+  void save_checkpoints(int epoch, double fitness, bool is_best);
 
   TrainerParts parts_;
   RankResult result_;
+  EarlyStopping stopping_;
+  EpochEnd last_end_;
+  std::array<double, 3> lr_{};  ///< At the epoch's end, before the scheduler's step.
   std::int64_t off_clock_ns_ = 0;  ///< Spent on checksums since the epoch began; taken off every time that is reported.
-  double best_fitness_ = 0;
+  double best_fitness_;
   std::string ema_checksum_;
 };
 

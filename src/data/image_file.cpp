@@ -2,6 +2,7 @@
 
 #include <png.h>
 #include <turbojpeg.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <array>
@@ -18,12 +19,12 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "data/exif.h"
+#include "data/image_formats.h"
 
 namespace valbench {
 namespace {
 
 constexpr std::string_view kPngSignature = "\x89PNG\r\n\x1a\n";
-constexpr std::string_view kPngEnd = "IEND\xae\x42\x60\x82";
 
 bool is_jpeg(std::string_view bytes) { return bytes.starts_with("\xff\xd8\xff"); }
 
@@ -32,10 +33,6 @@ std::string lower_extension(const std::filesystem::path& file) {
   std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return extension;
-}
-
-[[noreturn]] void undecodable(const std::filesystem::path& file, const std::string& reason) {
-  throw InputError(file.string() + ": cannot be decoded: " + reason + ". Replace or remove the image");
 }
 
 struct TurboJpeg {
@@ -78,6 +75,7 @@ cv::Mat decode_jpeg(const std::filesystem::path& file, std::string_view bytes, b
   const TurboJpeg jpeg(tjInitDecompress());
   JpegHeader header;
   if (!read_jpeg_header(jpeg.handle, bytes, header)) undecodable(file, tjGetErrorStr2(jpeg.handle));
+  check_image_size(file, header.width, header.height);
   const bool cmyk = header.colour_space == TJCS_CMYK || header.colour_space == TJCS_YCCK;
   cv::Mat pixels(header.height, header.width, cmyk ? CV_8UC4 : CV_8UC3, cv::Scalar::all(0));
   const int result = tjDecompress2(jpeg.handle, as_bytes(bytes), bytes.size(), pixels.data, header.width, 0,
@@ -154,6 +152,7 @@ FileEnds read_ends(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary | std::ios::ate);
   if (!in) throw InputError(file.string() + ": cannot be opened. Check that the file exists and may be read");
   const std::streamoff size = in.tellg();
+  if (size == 0) undecodable(file, "the file is empty (0 bytes)");
   FileEnds ends;
   ends.head.resize(static_cast<std::size_t>(std::min(size, kHeadBytes)));
   ends.tail.resize(static_cast<std::size_t>(std::min(size, kTailBytes)));
@@ -181,22 +180,55 @@ ImageHeader jpeg_header(const std::filesystem::path& file, const FileEnds& ends)
   return out;
 }
 
-ImageHeader png_header(const std::filesystem::path& file, const FileEnds& ends) {
-  const auto u32 = [&](std::size_t at) {
-    std::uint32_t value = 0;
-    for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(ends.head[at + i]);
-    return static_cast<int>(value);
-  };
-  if (ends.head.size() < 33 || ends.head.compare(12, 4, "IHDR") != 0) undecodable(file, "the PNG header is damaged");
-  if (ends.tail != kPngEnd) undecodable(file, "the PNG ends early");
-  return {u32(20), u32(16), false};
+std::uint32_t big_endian(std::string_view bytes, std::size_t at) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
+  return value;
+}
+
+// Every chunk's checksum: a damaged PNG must be found by the scan, not by the training.
+void check_png_chunks(const std::filesystem::path& file, std::string_view bytes) {
+  constexpr std::size_t kFrame = 12;  // length, name, checksum
+  for (std::size_t at = kPngSignature.size(); at < bytes.size();) {
+    const std::size_t length = bytes.size() - at < kFrame ? SIZE_MAX : big_endian(bytes, at);
+    if (length > bytes.size() - at - kFrame) undecodable(file, "the PNG ends early");
+    const uLong sum = crc32_z(0, as_bytes(bytes.substr(at + 4)), length + 4);
+    const std::string name(bytes.substr(at + 4, 4));
+    if (sum != big_endian(bytes, at + 8 + length)) undecodable(file, "a chunk of the PNG has a wrong checksum");
+    if (name == "IEND") return;
+    at += kFrame + length;
+  }
+  undecodable(file, "the PNG ends early");
+}
+
+ImageHeader png_header(const std::filesystem::path& file) {
+  const std::string bytes = read_file(file);
+  if (bytes.size() < 33 || bytes.compare(12, 4, "IHDR") != 0) undecodable(file, "the PNG header is damaged");
+  const std::uint32_t height = big_endian(bytes, 20), width = big_endian(bytes, 16);
+  check_image_size(file, width, height);
+  check_png_chunks(file, bytes);
+  return {static_cast<int>(height), static_cast<int>(width), false};
+}
+
+using Decoder = cv::Mat (*)(const std::filesystem::path& file, std::string_view bytes);
+
+// The decoder of a rarer format, by the first bytes; none for anything else.
+Decoder rare_decoder(std::string_view bytes) {
+  if (is_tiff(bytes)) return decode_tiff;
+  if (is_webp(bytes)) return decode_webp;
+  if (is_bmp(bytes)) return decode_bmp;
+  return nullptr;
+}
+
+[[noreturn]] void unknown_format(const std::filesystem::path& file) {
+  undecodable(file, "neither a JPEG, PNG, TIFF, WebP nor BMP by its first bytes");
 }
 
 }  // namespace
 
 bool decodable_extension(const std::filesystem::path& file) {
   const std::string extension = lower_extension(file);
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+  return image_extension(file) && extension != ".dng" && extension != ".pfm";
 }
 
 bool image_extension(const std::filesystem::path& file) {
@@ -208,15 +240,22 @@ bool image_extension(const std::filesystem::path& file) {
 ImageHeader read_image_header(const std::filesystem::path& file) {
   const FileEnds ends = read_ends(file);
   if (is_jpeg(ends.head)) return jpeg_header(file, ends);
-  if (ends.head.starts_with(kPngSignature)) return png_header(file, ends);
-  undecodable(file, "neither a JPEG nor a PNG by its first bytes");
+  if (ends.head.starts_with(kPngSignature)) return png_header(file);
+  // The rarer formats have no end that tells a whole file from a part of one.
+  const Decoder decode = rare_decoder(ends.head);
+  if (decode == nullptr) unknown_format(file);
+  const cv::Mat image = decode(file, read_file(file));
+  return {image.rows, image.cols, false};
 }
 
 cv::Mat read_image(const std::filesystem::path& file) {
   const std::string bytes = read_file(file);
+  if (bytes.empty()) undecodable(file, "the file is empty (0 bytes)");
   if (is_jpeg(bytes)) return decode_jpeg(file, bytes, nullptr);
   if (std::string_view(bytes).starts_with(kPngSignature)) return decode_png(file, bytes);
-  undecodable(file, "neither a JPEG nor a PNG by its first bytes");
+  const Decoder decode = rare_decoder(bytes);
+  if (decode == nullptr) unknown_format(file);
+  return decode(file, bytes);
 }
 
 void write_jpeg(const std::filesystem::path& file, const cv::Mat& rgb, int quality) {

@@ -1,5 +1,6 @@
 /// \file
-/// Image files: JPEG (TurboJPEG) and PNG (libpng) to RGB pixels, bit for bit as OpenCV decodes them.
+/// Image files to RGB pixels, bit for bit as OpenCV decodes them: JPEG and MPO (TurboJPEG), PNG (libpng), and the
+/// formats of image_formats.h. What a file is, is told by its first bytes.
 #pragma once
 #include <filesystem>
 #include <opencv2/core/mat.hpp>
@@ -12,14 +13,14 @@ struct ImageHeader {
   bool truncated = false;     ///< A JPEG that ends early: decodable as far as it goes.
 };
 
-/// True for the extensions that valbench decodes: .jpg, .jpeg, .png in any case.
+/// True for the extensions that valbench decodes: those of image_extension() but .dng and .pfm.
 bool decodable_extension(const std::filesystem::path& file);
 
 /// True for all extensions that YOLOv5 takes for images (§5.2), decodable here or not.
 bool image_extension(const std::filesystem::path& file);
 
-/// Reads the header and the end of a file, not its pixels; only a JPEG without end marker is decoded, to see whether
-/// that works. Throws InputError that names the file.
+/// Size of an image, and whether it can be decoded. Of a JPEG only the header and the end are read (one without end
+/// marker is decoded), of a PNG the checksums; the other formats are decoded. Throws InputError that names the file.
 ImageHeader read_image_header(const std::filesystem::path& file);
 
 /// Decodes a file to 8-bit RGB (HWC, CV_8UC3), EXIF orientation applied; libjpeg-turbo's "islow" IDCT and fancy

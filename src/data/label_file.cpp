@@ -1,6 +1,7 @@
 #include "data/label_file.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <numeric>
@@ -11,6 +12,9 @@
 
 namespace valbench {
 namespace {
+
+constexpr std::size_t kLongestQuote = 40;  // characters of a wrong word that a message repeats
+constexpr float kHighestClass = 1 << 24;   // beyond it a float no longer counts
 
 struct Tokens {
   int line = 0;
@@ -38,40 +42,61 @@ std::vector<Tokens> split_rows(std::string_view text) {
   return rows;
 }
 
-// The reason why a row is invalid; empty when it is fine.
-std::string parse_row(const Tokens& row, bool polygons, LabelRow& out) {
-  std::vector<float> values;
+// The numbers of a row; the reason why they are none, or an empty string.
+std::string parse_numbers(const Tokens& row, std::vector<float>& values) {
   for (std::string_view word : row.words) {
     double value = 0;
     if (word.starts_with('+')) word.remove_prefix(1);
     const auto [end, code] = std::from_chars(word.data(), word.data() + word.size(), value);
     if (code != std::errc() || end != word.data() + word.size() || !std::isfinite(value)) {
-      return "\"" + std::string(word) + "\" is not a number";
+      return "\"" + std::string(word.substr(0, kLongestQuote)) + "\" is not a number";
     }
     values.push_back(static_cast<float>(value));
   }
-  if (!polygons && values.size() != 5) return std::to_string(values.size()) + " columns, 5 expected (class x y w h)";
-  if (polygons && (values.size() < 5 || values.size() % 2 == 0))
-    return "a polygon needs a class and two or more x y pairs";
-  if (values[0] != std::floor(values[0])) return "class " + std::string(row.words[0]) + " is not a whole number";
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (values[i] < 0) return "value " + std::string(row.words[i]) + " is negative";
-    if (i > 0 && values[i] > 1)
-      return "coordinate " + std::string(row.words[i]) + " is above 1 (not normalised to the image?)";
-  }
-  if (!polygons) {
-    out = {values[0], values[1], values[2], values[3], values[4]};
-    return {};
-  }
-  float x1 = 1, y1 = 1, x2 = 0, y2 = 0;
-  for (std::size_t i = 1; i + 1 < values.size(); i += 2) {
-    x1 = std::min(x1, values[i]);
-    x2 = std::max(x2, values[i]);
-    y1 = std::min(y1, values[i + 1]);
-    y2 = std::max(y2, values[i + 1]);
-  }
-  out = {values[0], (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1};
   return {};
+}
+
+// The box around a polygon.
+LabelRow box_around(float cls, const Polygon& polygon) {
+  float x1 = polygon[0].x, y1 = polygon[0].y, x2 = x1, y2 = y1;
+  for (const PolygonPoint& p : polygon) {
+    x1 = std::min(x1, p.x);
+    x2 = std::max(x2, p.x);
+    y1 = std::min(y1, p.y);
+    y2 = std::max(y2, p.y);
+  }
+  return {cls, (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1};
+}
+
+// Polygons are judged by their boxes, as in YOLOv5: single points may lie a little outside the image.
+std::string check_row(const Tokens& row, bool polygons, const LabelRow& label) {
+  const std::array<float, 5> values = {label.cls, label.x, label.y, label.w, label.h};
+  const auto text = [&](std::size_t i) {
+    return polygons && i > 0 ? std::to_string(values[i]) : std::string(row.words[i].substr(0, kLongestQuote));
+  };
+  if (label.cls != std::floor(label.cls)) return "class " + text(0) + " is not a whole number";
+  if (label.cls > kHighestClass) return "class " + text(0) + " is no class number";
+  const char* of_box = polygons ? " of the box around the polygon" : "";
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (values[i] < 0) return "value " + text(i) + (i > 0 ? of_box : "") + " is negative";
+    if (i > 0 && values[i] > 1) return "coordinate " + text(i) + of_box + " is above 1 (not normalised to the image?)";
+  }
+  return {};
+}
+
+// The reason why a row is invalid; empty when it is fine.
+std::string parse_row(const Tokens& row, bool polygons, LabelRow& out, Polygon& polygon) {
+  std::vector<float> values;
+  if (std::string reason = parse_numbers(row, values); !reason.empty()) return reason;
+  if (!polygons) {
+    if (values.size() != 5) return std::to_string(values.size()) + " columns, 5 expected (class x y w h)";
+    out = {values[0], values[1], values[2], values[3], values[4]};
+  } else {
+    if (values.size() < 5 || values.size() % 2 == 0) return "a polygon needs a class and two or more x y pairs";
+    for (std::size_t i = 1; i + 1 < values.size(); i += 2) polygon.push_back({values[i], values[i + 1]});
+    out = box_around(values[0], polygon);
+  }
+  return check_row(row, polygons, out);
 }
 
 // As np.unique: rows come out sorted, but only in files that have duplicates.
@@ -87,14 +112,15 @@ void remove_duplicates(LabelFile& file) {
               order.end());
   file.duplicates = file.rows.size() - order.size();
   if (file.duplicates == 0) return;
-  std::vector<LabelRow> rows;
-  std::vector<int> lines;
+  LabelFile kept;
   for (const std::size_t i : order) {
-    rows.push_back(file.rows[i]);
-    lines.push_back(file.lines[i]);
+    kept.rows.push_back(file.rows[i]);
+    kept.lines.push_back(file.lines[i]);
+    if (!file.polygons.empty()) kept.polygons.push_back(std::move(file.polygons[i]));
   }
-  file.rows = std::move(rows);
-  file.lines = std::move(lines);
+  file.rows = std::move(kept.rows);
+  file.lines = std::move(kept.lines);
+  file.polygons = std::move(kept.polygons);
 }
 
 }  // namespace
@@ -116,12 +142,14 @@ LabelFile read_label_file(const std::filesystem::path& file) {
   const bool polygons = std::any_of(rows.begin(), rows.end(), [](const Tokens& row) { return row.words.size() > 6; });
   for (const Tokens& row : rows) {
     LabelRow label{};
-    if (const std::string reason = parse_row(row, polygons, label); !reason.empty()) {
+    Polygon polygon;
+    if (const std::string reason = parse_row(row, polygons, label, polygon); !reason.empty()) {
       out.error = file.string() + ":" + std::to_string(row.line) + ": " + reason;
       return out;
     }
     out.rows.push_back(label);
     out.lines.push_back(row.line);
+    if (polygons) out.polygons.push_back(std::move(polygon));
   }
   remove_duplicates(out);
   return out;

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <fstream>
-#include <optional>
 
 #include "base/error.h"
-#include "base/parallel_for.h"
+#include "data/dataset_scan.h"
 #include "data/image_file.h"
 #include "data/label_file.h"
 
@@ -50,79 +49,51 @@ std::vector<fs::path> list_images(const DataConfig& config, Split split) {
     }
     tried += (tried.empty() ? "" : ", ") + source.string();
   }
-  if (files.empty()) throw InputError(where + "no images in " + tried + ". Expected .jpg, .jpeg or .png files");
+  if (files.empty()) throw InputError(where + "no images in " + tried + ". Expected .jpg, .png, .bmp, .tif or .webp files");
   std::sort(files.begin(), files.end(), [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
   return files;
 }
 
-// What the scan of one image found.
-struct Scanned {
-  std::optional<ImageEntry> entry;
-  std::string warning;
-  std::string class_error;
-  bool label_file = false;
-};
-
-Scanned scan_image(const fs::path& file, int classes) {
-  constexpr int kSmallestSide = 10;
-  Scanned out;
-  if (!decodable_extension(file)) {
-    out.warning = file.string() + ": left out: only JPEG and PNG are read. Convert the image";
-    return out;
+// Classes are judged after the scan, whose result does not depend on data.yaml.
+void check_classes(const ImageEntry& entry, int classes) {
+  for (const LabelRow& row : entry.labels) {
+    if (row.cls < static_cast<float>(classes)) continue;
+    const fs::path file = label_path(entry.file);
+    const LabelFile labels = read_label_file(file);
+    int line = 0;
+    for (std::size_t i = 0; i < labels.rows.size() && line == 0; ++i) {
+      if (labels.rows[i].cls == row.cls) line = labels.lines[i];
+    }
+    throw InputError(file.string() + ":" + std::to_string(line) + ": class " +
+                     std::to_string(static_cast<long long>(row.cls)) + " is out of range: data.yaml names " +
+                     std::to_string(classes) + " classes (0.." + std::to_string(classes - 1) +
+                     "). Fix the label or add the name");
   }
-  try {
-    const ImageHeader header = read_image_header(file);
-    LabelFile labels = read_label_file(label_path(file));
-    out.label_file = labels.found;
-    if (std::min(header.height, header.width) < kSmallestSide) {
-      out.warning = file.string() + ": left out: " + std::to_string(header.width) + "x" +
-                    std::to_string(header.height) + " is under 10 pixels on a side";
-      return out;
-    }
-    if (!labels.error.empty()) {
-      out.warning = labels.error + ": the image " + file.filename().string() + " is left out";
-      return out;
-    }
-    for (std::size_t i = 0; i < labels.rows.size(); ++i) {
-      if (labels.rows[i].cls < static_cast<float>(classes)) continue;
-      out.class_error = label_path(file).string() + ":" + std::to_string(labels.lines[i]) + ": class " +
-                        std::to_string(static_cast<long long>(labels.rows[i].cls)) +
-                        " is out of range: data.yaml names " + std::to_string(classes) + " classes (0.." +
-                        std::to_string(classes - 1) + "). Fix the label or add the name";
-      return out;
-    }
-    if (header.truncated) out.warning = file.string() + ": truncated JPEG, decoded as far as it goes";
-    if (labels.duplicates > 0) {
-      out.warning += (out.warning.empty() ? "" : "; ") + label_path(file).string() + ": " +
-                     std::to_string(labels.duplicates) + " duplicate rows removed";
-    }
-    out.entry = ImageEntry{file, header.height, header.width, std::move(labels.rows)};
-  } catch (const Error& error) {
-    out.entry.reset();
-    out.warning = std::string(error.what()) + " (left out)";
-  }
-  return out;
 }
 
-std::vector<Scanned> scan_images(const std::vector<fs::path>& files, int classes, int threads) {
-  std::vector<Scanned> scanned(files.size());
-  parallel_for(files.size(), threads, [&](std::size_t i) { scanned[i] = scan_image(files[i], classes); });
-  return scanned;
+void make_single_class(YoloDataset& dataset) {
+  if (dataset.names.size() != 1) dataset.names = {"item"};
+  dataset.classes = 1;
+  for (ImageEntry& image : dataset.images) {
+    for (LabelRow& row : image.labels) row.cls = 0;
+  }
 }
 
 }  // namespace
 
-YoloDataset load_yolo_dataset(const DataConfig& config, Split split, int threads) {
+YoloDataset load_yolo_dataset(const DataConfig& config, Split split, int threads, const ScanOptions& options) {
   const std::vector<fs::path> files = list_images(config, split);
   YoloDataset dataset;
   dataset.names = config.names;
   dataset.classes = static_cast<int>(config.names.size());
   bool any_label_file = false;
-  for (Scanned& scanned : scan_images(files, dataset.classes, std::max(1, threads))) {
-    if (!scanned.class_error.empty()) throw InputError(scanned.class_error);
+  for (ScannedImage& scanned :
+       scan_images_cached(files, std::max(1, threads), options.cache_folder, dataset.warnings)) {
     if (!scanned.warning.empty()) dataset.warnings.push_back(std::move(scanned.warning));
     any_label_file = any_label_file || scanned.label_file;
+    dataset.left_out += scanned.entry ? 0 : 1;
     if (!scanned.entry) continue;
+    if (!options.single_cls) check_classes(*scanned.entry, dataset.classes);
     dataset.labels += static_cast<std::int64_t>(scanned.entry->labels.size());
     dataset.backgrounds += scanned.entry->labels.empty() ? 1 : 0;
     dataset.images.push_back(std::move(*scanned.entry));
@@ -137,6 +108,7 @@ YoloDataset load_yolo_dataset(const DataConfig& config, Split split, int threads
                      "; the first would be " + label_path(files.front()).string() +
                      ". Training needs at least one label");
   }
+  if (options.single_cls) make_single_class(dataset);
   if (dataset.labels == 0) dataset.warnings.push_back(where + "no labels: all metrics will be 0");
   return dataset;
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/cache_folder.h"
 #include "base/error.h"
 #include "data/data_loader.h"
 #include "detect/detection_model.h"
@@ -58,11 +59,12 @@ RankParts build(const RunSpec& spec, Communicator& communicator, Tracer& tracer,
   RankParts parts;
   const DataConfig data = read_data_config(spec.data);
   const int scan_threads = std::max(1, spec.workers);
-  parts.train_set = std::make_shared<YoloDataset>(load_yolo_dataset(data, Split::train, scan_threads));
+  const ScanOptions scan{user_cache_folder(), spec.single_cls};
+  parts.train_set = std::make_shared<YoloDataset>(load_yolo_dataset(data, Split::train, scan_threads, scan));
   if (communicator.rank() == 0 || every_rank_validates(spec.validation.placement)) {
-    parts.val_set = std::make_shared<YoloDataset>(load_yolo_dataset(data, Split::val, scan_threads));
+    parts.val_set = std::make_shared<YoloDataset>(load_yolo_dataset(data, Split::val, scan_threads, scan));
   }
-  parts.model = make_yolov5(spec.model, static_cast<int>(data.names.size()), spec.seed);
+  parts.model = make_yolov5(spec.model, parts.train_set->classes, spec.seed);
   if (!spec.weights.empty()) load_checkpoint(spec.weights, *parts.model);
   parts.loader = train_loader(spec, communicator, parts, device);
   parts.step = std::make_unique<TrainStep>(spec, *parts.model, communicator, tracer,

@@ -11,43 +11,14 @@
 #include "data/label_file.h"
 #include "tests/support/catch.h"
 #include "tests/support/scratch_folder.h"
+#include "tests/unit/dataset_fixture.h"
 
 using namespace valbench;
 using Catch::Matchers::Contains;
+using valbench::test::gradient;
 using valbench::test::ScratchFolder;
+using Fixture = valbench::test::DatasetFixture;
 namespace fs = std::filesystem;
-
-namespace {
-
-cv::Mat gradient(int h, int w) {
-  cv::Mat image(h, w, CV_8UC3);
-  for (int y = 0; y < h; ++y) {
-    for (int x = 0; x < w; ++x) {
-      image.at<cv::Vec3b>(y, x) = {static_cast<unsigned char>(x * 255 / w), static_cast<unsigned char>(y * 255 / h),
-                                   90};
-    }
-  }
-  return image;
-}
-
-// A data set folder with two classes; images are added by the tests.
-struct Fixture {
-  ScratchFolder folder;
-  fs::path yaml = folder.write("data.yaml", "train: images/train\nval: images/val\nnames: [cat, dog]\n");
-
-  fs::path jpeg(const std::string& name, int h = 48, int w = 64) const {
-    const fs::path file = folder.path() / name;
-    fs::create_directories(file.parent_path());
-    write_jpeg(file, gradient(h, w), 90);
-    return file;
-  }
-  void label(const std::string& stem, const std::string& rows) const {
-    folder.write("labels/train/" + stem + ".txt", rows);
-  }
-  YoloDataset load(Split split = Split::train) const { return load_yolo_dataset(read_data_config(yaml), split, 2); }
-};
-
-}  // namespace
 
 TEST_CASE("a split is scanned in path order with sizes, labels and backgrounds") {
   const Fixture set;
@@ -69,21 +40,6 @@ TEST_CASE("a split is scanned in path order with sizes, labels and backgrounds")
   CHECK(data.warnings.empty());
 }
 
-TEST_CASE("an invalid label row leaves its image out with a warning that names file and line") {
-  const std::string bad = GENERATE("0 0.5 0.5 0.2", "0 0.5 0.5 0.2 1.2", "0 -0.1 0.5 0.2 0.2", "0 0.5 x 0.2 0.2",
-                                   "0 nan 0.5 0.2 0.2", "0.5 0.5 0.5 0.2 0.2", "0 0.5 0.5 0.2 0.2 0.1");
-  CAPTURE(bad);
-  const Fixture set;
-  set.jpeg("images/train/good.jpg");
-  set.jpeg("images/train/bad.jpg");
-  set.label("good", "1 0.5 0.5 0.2 0.2\n");
-  set.label("bad", "0 0.5 0.5 0.2 0.2\n" + bad + "\n");
-  const YoloDataset data = set.load();
-  CHECK(data.images.size() == 1);
-  REQUIRE(data.warnings.size() == 1);
-  CHECK_THAT(data.warnings[0], Contains("bad.txt:2: ") && Contains("bad.jpg"));
-}
-
 TEST_CASE("duplicate label rows are removed and the rest is sorted, with a warning") {
   const Fixture set;
   set.jpeg("images/train/a.jpg");
@@ -95,17 +51,6 @@ TEST_CASE("duplicate label rows are removed and the rest is sorted, with a warni
   CHECK_THAT(data.warnings[0], Contains("1 duplicate"));
 }
 
-TEST_CASE("polygons become the boxes around them") {
-  const Fixture set;
-  set.jpeg("images/train/a.jpg");
-  set.label("a", "1 0.1 0.2 0.5 0.2 0.3 0.6\n");
-  const LabelRow row = set.load().images.at(0).labels.at(0);
-  CHECK(row.x == Approx(0.3));
-  CHECK(row.y == Approx(0.4));
-  CHECK(row.w == Approx(0.4));
-  CHECK(row.h == Approx(0.4));
-}
-
 TEST_CASE("images that cannot be used are left out with a warning each") {
   const Fixture set;
   set.jpeg("images/train/good.jpg");
@@ -113,14 +58,15 @@ TEST_CASE("images that cannot be used are left out with a warning each") {
   set.jpeg("images/train/small.jpg", 9, 64);
   set.folder.write("images/train/noise.jpg", "this is no image");
   set.folder.write("images/train/empty.png", "");
-  set.folder.write("images/train/old.bmp", "BM");
+  set.folder.write("images/train/raw.dng", "II*");
   set.folder.write("images/train/readme.md", "not listed at all");
   const YoloDataset data = set.load();
   CHECK(data.images.size() == 1);
   REQUIRE(data.warnings.size() == 4);
-  CHECK_THAT(data.warnings[0], Contains("empty.png"));
-  CHECK_THAT(data.warnings[1], Contains("noise.jpg") && Contains("neither a JPEG nor a PNG"));
-  CHECK_THAT(data.warnings[2], Contains("old.bmp") && Contains("only JPEG and PNG"));
+  CHECK(data.left_out == 4);
+  CHECK_THAT(data.warnings[0], Contains("empty.png") && Contains("empty (0 bytes)"));
+  CHECK_THAT(data.warnings[1], Contains("noise.jpg") && Contains("neither a JPEG, PNG"));
+  CHECK_THAT(data.warnings[2], Contains("raw.dng") && Contains("camera raw") && Contains("Convert"));
   CHECK_THAT(data.warnings[3], Contains("small.jpg") && Contains("under 10 pixels"));
 }
 

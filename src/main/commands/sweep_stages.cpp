@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/cache_folder.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -66,7 +67,7 @@ CheckedData check_data(const Scenario& scenario) {
   const DataConfig config = read_data_config(scenario.base.data);
   const int threads = scenario.base.ranks * scenario.base.workers;
   for (const Split split : {Split::train, Split::val}) {
-    const YoloDataset set = load_yolo_dataset(config, split, threads);
+    const YoloDataset set = load_yolo_dataset(config, split, threads, {user_cache_folder(), scenario.base.single_cls});
     (split == Split::train ? checked.images.train : checked.images.val) = static_cast<std::int64_t>(set.images.size());
     checked.warnings.insert(checked.warnings.end(), set.warnings.begin(), set.warnings.end());
   }

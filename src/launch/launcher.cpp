@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <memory>
 #include <sstream>
@@ -179,6 +180,13 @@ std::optional<RankProgress> parse_rank_progress(const std::string& line, int epo
   progress.epochs = epochs;
   in >> epoch_word >> progress.epoch >> batch_word >> progress.batch >> progress.batches >> progress.phase;
   if (!in || epoch_word != "epoch" || batch_word != "batch") return std::nullopt;
+  for (std::string pair; in >> pair;) {
+    const std::size_t equals = pair.find('=');
+    double value = 0;
+    if (equals == std::string::npos) continue;
+    const auto [end, error] = std::from_chars(pair.data() + equals + 1, pair.data() + pair.size(), value);
+    if (error == std::errc()) progress.values[pair.substr(0, equals)] = value;
+  }
   return progress;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -12,11 +13,13 @@ namespace valbench {
 
 class SignalWatch;
 
-/// A line of rank 0: `epoch E batch B BATCHES phase`. Epochs and batches count from 0.
+/// A line of rank 0: `epoch E batch B BATCHES phase`, then `name=number` as often as needed. Epochs and batches count from
+/// 0. Phases are train, validate, and done for a finished epoch.
 struct RankProgress {
   int epoch = 0, epochs = 1;
   int batch = 0, batches = 1;
   std::string phase;
+  std::map<std::string, double> values;
   double fraction() const;  ///< Of the whole run, 0..1; training is taken as 0.6 of an epoch.
 };
 /// Nothing when the line has another form. `epochs` is the run's.

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "main/commands/commands.h"
+#include "main/commands/train_command_line.h"
 
 namespace {
 
@@ -65,6 +66,9 @@ int main(int argc, char** argv) {
   add_sweep_options(*sweep_command, sweep);
   sweep_command->add_flag("--resume", sweep.resume, "Keep complete runs of an interrupted sweep, make the others");
   sweep_command->callback([&] { code = guarded([&] { return run_sweep(sweep); }); });
+
+  TrainCommandLine train(*app.add_subcommand("train", "Train a YOLOv5 model, with YOLOv5's option names"));
+  train.command().callback([&] { code = guarded([&] { return run_train(train.arguments()); }); });
 
   CLI::App* plan_command = app.add_subcommand("plan", "Show the runs of a sweep and how long they take; runs nothing");
   add_sweep_options(*plan_command, plan);

@@ -324,6 +324,19 @@ Override parse_override(const std::string& text) {
   return {text.substr(0, equals), text.substr(equals + 1), "--set " + text};
 }
 
+Scenario parse_training(const std::vector<Override>& options, const Machine& machine) {
+  const YamlSource source{"", std::filesystem::current_path(), options};
+  const YamlSection root(source, source.load(), "", kRootKeys);
+  Scenario scenario;
+  read_training(root, machine, scenario);
+  read_device(root, machine, scenario.base);
+  read_hyp(root, scenario.base);
+  read_validation(YamlSection(source, root.node("validation"), "validation", kValidationKeys),
+                  scenario.base.validation);
+  read_data(root, scenario);
+  return scenario;
+}
+
 Scenario parse_scenario(const std::filesystem::path& file, const std::vector<Override>& overrides,
                         const Machine& machine) {
   const YamlSource source{file.string(), std::filesystem::absolute(file).parent_path(), overrides};

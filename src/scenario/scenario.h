@@ -39,6 +39,10 @@ Override parse_override(const std::string& text);
 Scenario parse_scenario(const std::filesystem::path& file, const std::vector<Override>& overrides,
                         const Machine& machine);
 
+/// One training without strategies, rounds or a name, from options that stand for keys of a scenario: the same checks
+/// and defaults. Throws InputError that starts with the option at fault.
+Scenario parse_training(const std::vector<Override>& options, const Machine& machine);
+
 /// The keys of each part of a scenario: {"", {name, model, …}}, {"validation", …}, {"synth", …}, {"hyp", …}.
 std::vector<std::pair<std::string, std::vector<std::string>>> scenario_keys();
 

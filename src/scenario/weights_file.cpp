@@ -46,6 +46,18 @@ std::uint64_t bytes_needed(const json& header) {
 
 }  // namespace
 
+std::string model_of_weights(const std::filesystem::path& file) {
+  std::uint64_t data_bytes = 0;
+  const json header = read_header(file, data_bytes);
+  try {
+    if (!header.is_object()) return {};
+    const auto known = kModelOfChannels.find(header.at(kFirstWeights).at("shape").at(0).get<std::int64_t>());
+    return known == kModelOfChannels.end() ? "" : known->second;
+  } catch (const json::exception&) {
+    return {};
+  }
+}
+
 std::string reason_against_weights(const std::filesystem::path& file, const std::string& model) {
   std::uint64_t data_bytes = 0;
   const json header = read_header(file, data_bytes);

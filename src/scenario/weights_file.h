@@ -6,6 +6,9 @@
 
 namespace valbench {
 
+/// The built-in model that a .safetensors file holds weights of; empty when that cannot be told.
+std::string model_of_weights(const std::filesystem::path& file);
+
 /// Why `file` cannot start a training of `model`: not safetensors, cut off, or weights of another model size. Empty when
 /// nothing speaks against it. Reads the header only.
 std::string reason_against_weights(const std::filesystem::path& file, const std::string& model);

@@ -85,9 +85,9 @@ std::string nearest_name(const std::string& word, const std::vector<std::string>
 }
 
 YAML::Node YamlSource::load() const {
-  std::string content;
+  std::string content = "{}";  // Without a file there are only overrides.
   try {
-    content = read_file(file);
+    if (!file.empty()) content = read_file(file);
   } catch (const RecordError& error) {
     throw InputError(std::string(error.what()) + ". Give the path of a YAML file");
   }

@@ -15,7 +15,7 @@ namespace valbench {
 
 /// Where values come from: a YAML file and the overrides laid over it.
 struct YamlSource {
-  std::string file;              ///< As shown in errors.
+  std::string file;              ///< As shown in errors; empty = overrides alone.
   /// Absolute. Relative paths of the file start here; those of overrides in the current folder.
   std::filesystem::path folder;
   std::vector<Override> overrides;

@@ -7,6 +7,7 @@
 
 #include "scenario/machine.h"
 #include "scenario/run_spec.h"
+#include "scenario/train_options.h"
 
 namespace valbench {
 
@@ -34,9 +35,15 @@ struct CompareOptions {
 };
 int run_compare(const CompareOptions& options);
 
+/// `valbench train` with options by YOLOv5's names (scenario/train_options.h).
+int run_train(const TrainArguments& arguments);
+
 int run_doctor();
 
 /// Cores and GPUs. The driver is asked in a child process, so that this one never loads CUDA.
 Machine find_machine();
+
+/// valbench-rank, which every run starts. Throws Error when it is not there.
+std::filesystem::path checked_rank_program();
 
 }  // namespace valbench

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+#include "launch/rank_environment.h"
 #include "main/commands/commands.h"
 
 namespace valbench {
@@ -41,6 +43,12 @@ Machine find_machine() {
     machine.gpu_note = "the NVIDIA driver reports no GPU";
   }
   return machine;
+}
+
+std::filesystem::path checked_rank_program() {
+  const auto program = find_rank_program();
+  if (::access(program.c_str(), X_OK) == 0) return program;
+  throw Error(program.string() + " is missing or cannot be run: no training without it. Fix: ./valbench setup");
 }
 
 }  // namespace valbench

@@ -1,12 +1,10 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "launch/launcher.h"
-#include "launch/rank_environment.h"
 #include "launch/sweep_folder.h"
 #include "main/commands/sweep_stages.h"
 
@@ -19,13 +17,6 @@ std::vector<std::string> strategies_from(const std::vector<RunSpec>& runs, std::
   std::vector<std::string> names;
   for (std::size_t i = first; i < runs.size(); ++i) names.push_back(runs[i].validation.name);
   return names;
-}
-
-/// The program that every run starts. Throws Error when it is not there.
-std::filesystem::path checked_rank_program() {
-  const auto program = find_rank_program();
-  if (::access(program.c_str(), X_OK) == 0) return program;
-  throw Error(program.string() + " is missing or cannot be run: no training without it. Fix: ./valbench setup");
 }
 
 /// The runs of a plan, one after the other.

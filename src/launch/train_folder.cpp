@@ -1,0 +1,101 @@
+#include "launch/train_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.h"
+#include "record/run_store.h"
+#include "scenario/train_options.h"
+
+namespace valbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void not_writable(const fs::path& folder, const std::string& reason) {
+  throw InputError("results folder " + folder.string() + " is not writable: " + reason +
+                   ". Choose another one with --project DIR");
+}
+
+/// False when somebody else made it in between.
+bool make_new(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder.parent_path(), error);
+  if (error) not_writable(folder, error.message());
+  const bool made = fs::create_directory(folder, error);
+  if (error) not_writable(folder, error.message());
+  return made;
+}
+
+/// What would make an unfinished training look finished or failed.
+void remove_endings(const fs::path& folder) {
+  std::error_code ignored;
+  for (const char* file : {kRunFile, kFailedFile}) fs::remove(folder / file, ignored);
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.path().string().ends_with(".error.json")) fs::remove(entry.path(), ignored);
+  }
+}
+
+timespec changed(const fs::path& file) {
+  struct stat status {};
+  return ::stat(file.c_str(), &status) == 0 ? status.st_ctim : timespec{};
+}
+
+bool earlier(const timespec& a, const timespec& b) {
+  return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
+}
+
+}  // namespace
+
+void check_train_folder(const fs::path& wanted) {
+  fs::path existing = fs::absolute(wanted).lexically_normal();
+  std::error_code error;
+  while (!fs::exists(existing, error) && existing.has_relative_path()) existing = existing.parent_path();
+  if (!fs::is_directory(existing, error)) not_writable(wanted, existing.string() + " is not a folder");
+  if (::access(existing.c_str(), W_OK | X_OK) != 0) not_writable(wanted, std::strerror(errno));
+}
+
+TrainFolder::TrainFolder(const fs::path& wanted, FolderChoice choice) {
+  check_train_folder(wanted);
+  path_ = fs::absolute(wanted).lexically_normal();
+  if (choice == FolderChoice::increment) {
+    do {
+      path_ = increment_path(fs::absolute(wanted).lexically_normal());
+    } while (!make_new(path_));
+  } else {
+    make_new(path_);
+  }
+  lock_ = OwnedFd(::open((path_ / ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  if (lock_.value() < 0) not_writable(path_, std::strerror(errno));
+  if (::flock(lock_.value(), LOCK_EX | LOCK_NB) != 0) {
+    throw InputError("another training is writing into " + path_.string() +
+                     ". Wait for its end, or choose another folder with --name NAME");
+  }
+  remove_endings(path_);
+  std::error_code ignored;
+  if (choice == FolderChoice::exist_ok) fs::remove(path_ / "results.csv", ignored);
+}
+
+fs::path newest_checkpoint(const fs::path& project) {
+  fs::path newest;
+  timespec newest_time{};
+  std::error_code error;
+  for (fs::recursive_directory_iterator at(project, error), end; !error && at != end; at.increment(error)) {
+    const fs::path& file = at->path();
+    if (file.stem() != "last" || file.parent_path().filename() != "weights" || !at->is_regular_file()) continue;
+    if (const timespec time = changed(file); newest.empty() || earlier(newest_time, time)) {
+      newest = file;
+      newest_time = time;
+    }
+  }
+  if (!newest.empty()) return newest;
+  throw InputError("--resume: there is no weights/last.* below " + project.string() +
+                   ". Name the checkpoint, such as --resume runs/train/exp/weights/last.pt");
+}
+
+}  // namespace valbench

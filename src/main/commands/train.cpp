@@ -1,0 +1,123 @@
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "data/yolo_dataset.h"
+#include "launch/launcher.h"
+#include "launch/train_folder.h"
+#include "main/commands/sweep_stages.h"
+#include "main/commands/train_console.h"
+#include "main/commands/train_resume.h"
+#include "record/run_store.h"
+
+namespace valbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kDone = 0, kRunFailed = 4, kInterrupted = 130;
+
+/// A training with all that is known of it before anything is written.
+struct PlannedTraining {
+  TrainArguments arguments;
+  RunSpec spec;
+  fs::path wanted;  ///< Folder; another one where this is taken.
+  FolderChoice choice = FolderChoice::increment;
+  std::vector<std::string> warnings;
+  ImageCounts images;
+};
+
+bool resumes(const TrainArguments& arguments) {
+  return arguments.value("resume") != "false" || arguments.value("resume_exact") != "false";
+}
+
+fs::path wanted_folder(const TrainArguments& arguments, const RunSpec& spec) {
+  const std::string name = arguments.value("name");
+  if (name.empty()) throw InputError("--name is empty. Allowed: a folder name, such as exp");
+  return fs::path(arguments.value("project")) / (name == "cfg" ? fs::path(spec.model).stem().string() : name);
+}
+
+PlannedTraining plan_training(const TrainArguments& command_line) {
+  PlannedTraining plan;
+  plan.arguments = command_line;
+  ResumePoint resume;
+  if (resumes(command_line)) {
+    resume = resume_point(command_line);
+    plan.arguments = resume.arguments;
+  }
+  const Scenario scenario = parse_train_options(plan.arguments, find_machine());
+  plan.spec = scenario.base;
+  plan.spec.resume = resume.checkpoint;
+  plan.spec.resume_exact = command_line.value("resume_exact") != "false";
+  plan.spec.notices = scenario.notices;
+  if (!resume.folder.empty()) {
+    plan.choice = FolderChoice::resume;
+    plan.wanted = resume.folder;
+  } else {
+    plan.choice = plan.arguments.flag("exist_ok") ? FolderChoice::exist_ok : FolderChoice::increment;
+    plan.wanted = wanted_folder(plan.arguments, plan.spec);
+  }
+  check_train_folder(plan.wanted);
+  const CheckedData data = check_data(scenario);
+  plan.images = data.images;
+  plan.warnings = data.warnings;
+  return plan;
+}
+
+void write_inputs(const PlannedTraining& plan, const RunSpec& spec) {
+  write_run_spec(spec, spec.folder / kSpecFile);
+  if (plan.choice == FolderChoice::resume) return;  // Its opt.yaml and hyp.yaml stay as they are.
+  write_atomically(spec.folder / "opt.yaml", opt_yaml(plan.arguments, spec));
+  write_atomically(spec.folder / "hyp.yaml", hyp_yaml(spec.hyp));
+}
+
+/// How to go on after an end that was not planned; empty when there is no checkpoint yet.
+std::string advice_to_resume(const fs::path& folder) {
+  std::error_code none;
+  for (const char* name : {"last.pt", "last.safetensors"}) {
+    const fs::path last = folder / "weights" / name;
+    if (fs::exists(last, none)) return "Continue with `valbench train --resume " + last.string() + "`";
+  }
+  return {};
+}
+
+int report_end(const LaunchResult& result, const RunSpec& spec, double seconds) {
+  const std::string advice = advice_to_resume(spec.folder);
+  if (result.status == RunStatus::interrupted) {
+    log_note(advice.empty() ? "stopped before the first checkpoint" : "stopped. " + advice);
+    return kInterrupted;
+  }
+  if (result.bad_input) throw InputError(result.failure);
+  if (result.status == RunStatus::failed) {
+    log_error(result.failure);
+    if (!advice.empty()) log_note(advice);
+    return kRunFailed;
+  }
+  const RunRecord record = read_run_record(spec.folder / kRunFile);
+  for (const auto& warning : record.warnings) log_warning(warning);
+  for (const auto& reason : record.invalid_reasons) log_warning(reason);
+  log_note(training_summary(record, read_data_config(spec.data).names, seconds));
+  print_line(spec.folder.string());
+  return kDone;
+}
+
+}  // namespace
+
+int run_train(const TrainArguments& command_line) {
+  const PlannedTraining plan = plan_training(command_line);
+  const auto program = checked_rank_program();
+  const TrainFolder folder(plan.wanted, plan.choice);
+  RunSpec spec = plan.spec;
+  spec.folder = folder.path();
+  spec.run_id = folder.path().filename().string();
+  write_inputs(plan, spec);
+  TrainConsole console(spec, plan.images);
+  SignalWatch signals;
+  const std::int64_t begin_ns = now_ns();
+  const LaunchResult result =
+      launch_run(spec, program, signals, [&](const RankProgress& progress) { console.show(progress, now_ns()); });
+  console.finish();
+  return report_end(result, spec, seconds_between(begin_ns, now_ns()));
+}
+
+}  // namespace valbench

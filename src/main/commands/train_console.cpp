@@ -1,0 +1,105 @@
+#include "main/commands/train_console.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+namespace valbench {
+namespace {
+
+double fitness_of(const ValidationRecord& v) { return 0.1 * v.map50 + 0.9 * v.map50_95; }
+
+/// A value of the line, formatted; dots where the rank did not send it.
+std::string cell(const RankProgress& progress, const char* name, const char* format) {
+  const auto found = progress.values.find(name);
+  if (found == progress.values.end()) return fmt::format("{:>11}", "...");
+  return fmt::format(fmt::runtime(format), found->second);
+}
+
+std::string class_rows(const ValidationRecord& best, const std::vector<std::string>& names) {
+  std::string rows = validation_row_header();
+  const auto row = [&](const std::string& name, std::int64_t labels, const auto& v) {
+    rows += fmt::format("\n{:>22}{:>11}{:>11}{:>11.3g}{:>11.3g}{:>11.3g}{:>11.3g}", name, best.images, labels,
+                        v.precision, v.recall, v.map50, v.map50_95);
+  };
+  row("all", best.labels, best);
+  for (const ClassRecord& c : best.classes) {
+    const auto index = static_cast<std::size_t>(c.cls);
+    row(index < names.size() ? names[index] : std::to_string(c.cls), c.labels, c);
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::string train_row_header() {
+  return fmt::format("{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}", "Epoch", "GPU_mem", "box_loss", "obj_loss",
+                     "cls_loss", "Instances", "Size");
+}
+
+std::string train_row(const RankProgress& p) {
+  std::string row = fmt::format("{:>11}", fmt::format("{}/{}", p.epoch, p.epochs - 1));
+  const auto memory = p.values.find("gpu_gb");
+  row += fmt::format("{:>11}", memory == p.values.end() ? "-" : fmt::format("{:.3g}G", memory->second));
+  for (const char* loss : {"box", "obj", "cls"}) row += cell(p, loss, "{:>11.4g}");
+  return row + cell(p, "instances", "{:>11.0f}") + cell(p, "size", "{:>11.0f}");
+}
+
+std::string validation_row_header() {
+  return fmt::format("{:>22}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}", "Class", "Images", "Instances", "P", "R", "mAP50",
+                     "mAP50-95");
+}
+
+std::string validation_row(const RankProgress& p) {
+  std::string row = fmt::format("{:>22}", "all") + cell(p, "val_images", "{:>11.0f}") + cell(p, "val_labels", "{:>11.0f}");
+  for (const char* name : {"precision", "recall", "map50", "map50_95"}) row += cell(p, name, "{:>11.3g}");
+  return row;
+}
+
+TrainConsole::TrainConsole(const RunSpec& spec, const ImageCounts& images) {
+  const std::string device = to_string(spec.device) + (spec.amp == AmpMode::off ? "" : ", " + to_string(spec.amp));
+  progress_.line(fmt::format("{}, {} px, {} epochs, batch {} on {} {} ({}); {} training and {} validation images",
+                             spec.model, spec.imgsz, spec.epochs, spec.batch_size, spec.ranks,
+                             spec.ranks == 1 ? "rank" : "ranks", device, images.train, images.val));
+  progress_.line("results to " + spec.folder.string());
+}
+
+double TrainConsole::seconds_left(double fraction, std::int64_t at_ns) {
+  if (first_ns_ < 0) {
+    first_ns_ = at_ns;
+    first_fraction_ = fraction;
+  }
+  if (fraction <= first_fraction_) return -1;
+  return seconds_between(first_ns_, at_ns) / (fraction - first_fraction_) * (1 - fraction);
+}
+
+void TrainConsole::show(const RankProgress& p, std::int64_t at_ns) {
+  if (p.phase == "done") {
+    progress_.line("\n" + train_row_header() + "\n" + train_row(p));
+    if (p.values.contains("map50")) progress_.line(validation_row_header() + "\n" + validation_row(p));
+    return;
+  }
+  std::string text = fmt::format("epoch {}/{} {} {}/{}", p.epoch, p.epochs - 1, p.phase, p.batch, p.batches);
+  for (const char* loss : {"box", "obj", "cls"}) {
+    if (const auto found = p.values.find(loss); found != p.values.end())
+      text += fmt::format(" {} {:.4g}", loss, found->second);
+  }
+  progress_.update(p.fraction(), seconds_left(p.fraction(), at_ns), text, at_ns);
+}
+
+std::string training_summary(const RunRecord& record, const std::vector<std::string>& names, double seconds) {
+  const int epochs = record.epochs.empty() ? 0 : record.epochs.back().epoch + 1;
+  std::string text = fmt::format("\n{} epochs completed in {}", epochs, format_duration(seconds));
+  const auto& all = record.validations;
+  if (all.empty()) return text + "\nno validation, so there is no best epoch";
+  // Ties go to the later epoch, as they do for best.
+  const auto best = std::max_element(all.begin(), all.end(), [](const auto& a, const auto& b) {
+    return fitness_of(a) <= fitness_of(b);
+  });
+  return text + fmt::format("\nbest epoch: {}\n", best->epoch) + class_rows(*best, names);
+}
+
+}  // namespace valbench

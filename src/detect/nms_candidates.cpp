@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace valbench {
 namespace {
@@ -58,7 +59,8 @@ std::vector<Detection> scan_candidates(const float* rows, std::int64_t count, in
     // The first of equal scores: rounding of the product can tie what the class scores alone would not.
     int best = 0;
     for (int c = 1; c < classes; ++c) {
-      if (row[5 + c] * objectness > row[5 + best] * objectness) best = c;
+      const float score = row[5 + c] * objectness, top = row[5 + best] * objectness;
+      if (score > top || (std::isnan(score) && !std::isnan(top))) best = c;  // NaN is the largest, as for argmax.
     }
     const float score = row[5 + best] * objectness;
     if (score > threshold && wanted[static_cast<std::size_t>(best)]) candidates.push_back(corners(row, score, best));

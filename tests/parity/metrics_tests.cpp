@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -10,6 +9,7 @@
 #include "metrics/matching.h"
 #include "metrics/mean_average_precision.h"
 #include "tests/support/catch.h"
+#include "tests/support/deviation_report.h"
 
 using namespace valbench;
 using nlohmann::json;
@@ -123,7 +123,7 @@ void check_scores(const json& expected, const MeanAveragePrecision& ours, const 
   worst.see("mean recall", ours.recall, expected["mean"]["recall"]);
   worst.see("map50", ours.map50, expected["mean"]["map50"]);
   worst.see("map50_95", ours.map50_95, expected["mean"]["map50_95"]);
-  std::printf("%s: largest deviation %.3g (%s), tolerance 1e-6\n", name.c_str(), worst.deviation, worst.what.c_str());
+  test::report_deviation(name + ": P, R, F1 and AP (worst: " + worst.what + ")", worst.deviation, 1e-6);
   CHECK(worst.deviation <= 1e-6);
 }
 

@@ -3,7 +3,6 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/deviation_report.h"
 
 namespace valbench::test {
 
@@ -58,8 +58,7 @@ class Deviations {
 
   void print_and_check(const std::string& title) const {
     for (const auto& [name, worst] : worst_) {
-      std::printf("%s: %s: largest deviation %.3g, tolerance %.3g (%d values)\n", title.c_str(), name.c_str(),
-                  worst.deviation, worst.tolerance, worst.count);
+      report_deviation(title + ": " + name, worst.deviation, worst.tolerance, worst.count);
       INFO(title << ": " << name);
       CHECK(worst.ratio <= 1);
     }

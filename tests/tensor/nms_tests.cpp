@@ -1,6 +1,9 @@
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "detect/nms.h"
+#include "detect/nms_candidates.h"
 #include "tests/support/catch.h"
 
 using namespace valbench;
@@ -99,6 +102,24 @@ TEST_CASE("the result does not depend on the number of threads") {
     for (std::size_t k = 0; k < one.images[i].size(); ++k) {
       const Detection a = one.images[i][k], b = four.images[i][k];
       CHECK((a.x1 == b.x1 && a.y1 == b.y1 && a.x2 == b.x2 && a.y2 == b.y2 && a.score == b.score && a.cls == b.cls));
+    }
+  }
+}
+
+TEST_CASE("candidates picked in the form for GPUs are those of the scan of host memory, ties and NaN included") {
+  at::manual_seed(3);
+  at::Tensor prediction = at::rand({1, 400, 8}) * at::tensor({100.F, 100.F, 40.F, 40.F, 1.F, 1.F, 1.F, 1.F});
+  prediction.slice(1, 0, 200).slice(2, 4).mul_(4).round_().div_(4);
+  prediction.select(1, 201).select(1, 4).fill_(NAN);
+  for (const int column : {5, 6, 7}) prediction.select(1, 202 + column).select(1, column).fill_(NAN);
+  for (const bool multi_label : {true, false}) {
+    const NmsOptions options{.confidence = 0.25, .multi_label = multi_label};
+    const auto gathered = gather_candidates(prediction, options);
+    const auto scanned = scan_candidates(prediction.const_data_ptr<float>(), 400, 3, options);
+    REQUIRE(gathered[0].size() == scanned.size());
+    for (std::size_t i = 0; i < scanned.size(); ++i) {
+      const Detection &a = gathered[0][i], &b = scanned[i];
+      REQUIRE((a.x1 == b.x1 && a.y1 == b.y1 && a.x2 == b.x2 && a.y2 == b.y2 && a.score == b.score && a.cls == b.cls));
     }
   }
 }

@@ -47,22 +47,30 @@ Color readable_on(Color background) {
   return 0.299 * background.r + 0.587 * background.g + 0.114 * background.b > 150 ? kInk : kWhite;
 }
 
-void draw_box(Canvas& canvas, Rect tile, double scale, const BatchBox& box, const std::vector<std::string>& names) {
-  if (!std::isfinite(box.x1) || !std::isfinite(box.y1) || !std::isfinite(box.x2) || !std::isfinite(box.y2)) return;
+/// The box on the canvas, held inside the tile.
+Rect on_canvas(Rect tile, double scale, const BatchBox& box) {
   const auto inside = [](double v, double low, double size) { return std::clamp(v, low, low + size); };
   const double x1 = inside(tile.x + box.x1 * scale, tile.x, tile.w),
                x2 = inside(tile.x + box.x2 * scale, tile.x, tile.w);
   const double y1 = inside(tile.y + box.y1 * scale, tile.y, tile.h),
                y2 = inside(tile.y + box.y2 * scale, tile.y, tile.h);
+  return {x1, y1, x2 - x1, y2 - y1};
+}
+
+bool drawable(const BatchBox& box) {
+  return std::isfinite(box.x1) && std::isfinite(box.y1) && std::isfinite(box.x2) && std::isfinite(box.y2);
+}
+
+void draw_tag(Canvas& canvas, Rect tile, double scale, const BatchBox& box, const std::vector<std::string>& names) {
+  const Rect frame = on_canvas(tile, scale, box);
   const Color color = class_color(static_cast<std::size_t>(box.cls));
-  canvas.frame({x1, y1, x2 - x1, y2 - y1}, color, 2);
   const std::string& name = names[static_cast<std::size_t>(box.cls)];
   const TextStyle style{.size = 8, .color = readable_on(color)};
   const std::string text =
       shortened(box.score < 0 ? name : fmt::format("{} {:.2f}", name, box.score), style, tile.w - 8);
   const double width = Canvas::text_width(text, style) + 8, height = 15;
-  const double left = std::min(x1 - 1, tile.x + tile.w - width);
-  const double top = y1 - height >= tile.y ? y1 - height : y1;  // inside the box where there is no room above it
+  const double left = std::min(frame.x - 1, tile.x + tile.w - width);
+  const double top = frame.y - height >= tile.y ? frame.y - height : frame.y;  // inside where there is no room above
   canvas.fill({left, top, width, height}, color);
   canvas.text({left + 4, top + height / 2}, text, style);
 }
@@ -71,7 +79,13 @@ void draw_tile(Canvas& canvas, Rect tile, double scale, const BatchImage& image,
                const std::vector<std::string>& names) {
   const Rect area{tile.x, tile.y, image.width * scale, image.height * scale};
   canvas.image(interleaved(image), area);
-  for (const BatchBox& box : image.boxes) draw_box(canvas, area, scale, box, names);
+  // All frames before the first name, so that no line crosses one.
+  for (const BatchBox& box : image.boxes) {
+    if (drawable(box)) canvas.frame(on_canvas(area, scale, box), class_color(static_cast<std::size_t>(box.cls)), 2);
+  }
+  for (const BatchBox& box : image.boxes) {
+    if (drawable(box)) draw_tag(canvas, area, scale, box, names);
+  }
   if (image.name.empty()) return;
   const TextStyle style{.size = 8, .color = kWhite};
   const std::string text = shortened(image.name, style, tile.w - 12);

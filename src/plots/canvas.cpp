@@ -33,8 +33,8 @@ cv::Point fixed(Point point) {
 int stroke(double thickness) { return std::max(1, static_cast<int>(std::lround(thickness * kScale))); }
 
 int text_stroke(const TextStyle& style) {
-  const double regular = std::max(style.size * kScale / 9, 1.5);
-  return std::max(1, static_cast<int>(std::lround(style.bold ? regular * 1.6 : regular)));
+  const double regular = style.size * kScale / 9;
+  return std::max(1, static_cast<int>(std::lround(style.bold ? regular * 1.35 : regular)));
 }
 
 double text_scale(const TextStyle& style) { return style.size * kScale / kCapital; }

@@ -12,11 +12,12 @@ namespace {
 
 using namespace plots;
 
+constexpr double kUprightBelow = 75;  // cells narrower than that have their names turned
 constexpr Color kDark{23, 55, 130};
 
 /// White over the accent to a dark blue: lightness falls steadily, so that it reads in grey as well.
 Color heat(double share) {
-  return share < 0.6 ? mix(kWhite, kAccent, std::sqrt(std::max(share, 0.0) / 0.6) * 0.85 + 0.0)
+  return share < 0.6 ? mix(kWhite, kAccent, std::sqrt(std::max(share, 0.0) / 0.6) * 0.85)
                      : mix(mix(kWhite, kAccent, 0.85), kDark, (share - 0.6) / 0.4);
 }
 
@@ -61,7 +62,7 @@ void draw_cells(Canvas& canvas, const Grid& grid, const ConfusionMatrix& matrix)
 void draw_names(Canvas& canvas, const Grid& grid, const std::vector<std::string>& names) {
   const double size = std::clamp(grid.cell() * 0.6, 4.0, 9.0);
   const int every = static_cast<int>(std::ceil(8 / grid.cell()));  // names that do not overlap
-  const bool upright = grid.cell() < 75;
+  const bool upright = grid.cell() < kUprightBelow;
   for (int i = 0; i < grid.cells; i += every) {
     const bool background = i + 1 == grid.cells;
     const std::string& name = background ? std::string("background") : names[static_cast<std::size_t>(i)];
@@ -70,7 +71,7 @@ void draw_names(Canvas& canvas, const Grid& grid, const std::vector<std::string>
     canvas.text({grid.area.x - 8, grid.area.y + middle}, shortened(name, style, 105), style);
     TextStyle below = style;
     if (upright) {
-      canvas.vertical_text({grid.area.x + middle, grid.area.y + grid.area.h + 6}, shortened(name, style, 105), below);
+      canvas.vertical_text({grid.area.x + middle, grid.area.y + grid.area.h + 6}, shortened(name, style, 92), below);
     } else {
       below.align = Align::centre;
       canvas.text({grid.area.x + middle, grid.area.y + grid.area.h + 16}, shortened(name, style, grid.cell() - 6),
@@ -108,7 +109,7 @@ void write_confusion_matrix_png(const std::filesystem::path& file, const Confusi
   const TextStyle style{.size = 10, .align = Align::centre};
   canvas.text({510, 26}, "Confusion matrix: share of a column's boxes",
               {.size = 11, .align = Align::centre, .bold = true});
-  canvas.text({510, 882}, "true class", style);
+  canvas.text({510, grid.cell() < kUprightBelow ? 882.0 : 815.0}, "true class", style);
   canvas.vertical_text({18, 410}, "predicted class", style);
   canvas.write(file);
 }

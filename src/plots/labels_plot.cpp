@@ -12,7 +12,6 @@ namespace {
 
 using namespace plots;
 
-constexpr int kBins = 60;                // of the densities, a side
 constexpr std::size_t kMaxDrawn = 1000;  // boxes around one centre
 
 void check_classes(std::span<const LabelBox> labels, std::size_t classes) {
@@ -67,26 +66,27 @@ void draw_shapes(Canvas& canvas, Rect area, std::span<const LabelBox> labels) {
 template <typename Value>
 void draw_density(Canvas& canvas, Rect area, std::span<const LabelBox> labels, const AxesLabels& text, Value value,
                   bool down) {
-  std::vector<double> counts(kBins * kBins);
-  const auto bin = [](double v) { return std::clamp(static_cast<int>(v * kBins), 0, kBins - 1); };
+  // Two labels a cell on average: fewer cells show the shape of a small set, more that of a large one.
+  const int bins = std::clamp(static_cast<int>(std::sqrt(static_cast<double>(labels.size()) / 2)), 10, 60);
+  std::vector<double> counts(static_cast<std::size_t>(bins * bins));
+  const auto bin = [bins](double v) { return std::clamp(static_cast<int>(v * bins), 0, bins - 1); };
   for (const LabelBox& label : labels) {
     const Point point = value(label);
     if (!std::isfinite(point.x) || !std::isfinite(point.y)) continue;
-    ++counts[static_cast<std::size_t>(bin(down ? 1 - point.y : point.y) * kBins + bin(point.x))];
+    ++counts[static_cast<std::size_t>(bin(down ? 1 - point.y : point.y) * bins + bin(point.x))];
   }
   const double most = std::max(*std::max_element(counts.begin(), counts.end()), 1.0);
   const Axes axes(area, {0, 1}, {0, 1});
   axes.draw(canvas, text);
-  for (int y = 0; y < kBins; ++y) {
-    for (int x = 0; x < kBins; ++x) {
-      const double count = counts[static_cast<std::size_t>(y * kBins + x)];
+  for (int y = 0; y < bins; ++y) {
+    for (int x = 0; x < bins; ++x) {
+      const double count = counts[static_cast<std::size_t>(y * bins + x)];
       if (count == 0) continue;
       const double share = std::sqrt(count / most);
       const Color color =
           share < 0.5 ? mix(mix(kWhite, kAccent, 0.15), kAccent, share * 2) : mix(kAccent, {15, 23, 75}, share * 2 - 1);
-      canvas.fill(
-          {area.x + x * area.w / kBins, area.y + (kBins - 1 - y) * area.h / kBins, area.w / kBins, area.h / kBins},
-          color);
+      canvas.fill({area.x + x * area.w / bins, area.y + (bins - 1 - y) * area.h / bins, area.w / bins, area.h / bins},
+                  color);
     }
   }
 }

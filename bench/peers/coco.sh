@@ -7,11 +7,7 @@ bench=${BENCH:-$(dirname "$0")/../../build/bench/bench_coco_average_precision}
 threads=${THREADS:-$(nproc)}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-if [ -z "${PYTHON:-}" ]; then
-  python3 -m venv "$work/venv"
-  "$work/venv/bin/pip" install -q 'hotcoco==1.3.0' numpy
-fi
-python=${PYTHON:-$work/venv/bin/python}
+python=${PYTHON:-${VALBENCH_PEERS:?run ./valbench setup --peers, or set PYTHON}/bin/python}
 set=${COCO_SET:-$work/set}
 theirs() { RAYON_NUM_THREADS=$threads "$python" "$peers/coco_map.py" --out "$set" --only hotcoco | grep '^hotcoco'; }
 ours() {

@@ -187,13 +187,13 @@ void read_hyp(const YamlSection& root, RunSpec& spec) {
 }
 
 void read_weights(const YamlSection& root, RunSpec& base) {
-  const std::string allowed = "none, or the path of a .safetensors file";
+  const std::string allowed = "none, or the path of a .pt or .safetensors file";
   if (!root.has("weights") || root.scalar("weights", allowed) == "none") return;
   base.weights = root.path("weights", allowed);
   if (!std::filesystem::is_regular_file(base.weights))
     root.fail("weights", "no such file (" + base.weights.string() + ")", allowed);
   const std::string reason = reason_against_weights(base.weights, base.model);
-  if (!reason.empty()) root.fail("weights", reason, "none, or a complete .safetensors file of " + base.model);
+  if (!reason.empty()) root.fail("weights", reason, "none, or a complete .pt or .safetensors file of " + base.model);
 }
 
 void read_data(const YamlSection& root, Scenario& scenario) {

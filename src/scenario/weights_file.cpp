@@ -44,6 +44,20 @@ std::uint64_t bytes_needed(const json& header) {
   return end;
 }
 
+/// The zip archive of a .pt: its directory's end record is in the last 64 KiB of a complete one.
+bool is_zip(const std::filesystem::path& file, bool& complete) {
+  std::ifstream in(file, std::ios::binary | std::ios::ate);
+  const auto size = in ? static_cast<std::uint64_t>(in.tellg()) : 0;
+  const std::uint64_t tail_bytes = std::min<std::uint64_t>(size, 65535 + 22);
+  std::string begin(4, '\0'), tail(tail_bytes, '\0');
+  in.seekg(0);
+  if (!in.read(begin.data(), 4) || begin != "PK\3\4") return false;
+  in.seekg(static_cast<std::streamoff>(size - tail_bytes));
+  in.read(tail.data(), static_cast<std::streamsize>(tail_bytes));
+  complete = tail.find("PK\5\6") != std::string::npos;
+  return true;
+}
+
 }  // namespace
 
 std::string model_of_weights(const std::filesystem::path& file) {
@@ -59,9 +73,12 @@ std::string model_of_weights(const std::filesystem::path& file) {
 }
 
 std::string reason_against_weights(const std::filesystem::path& file, const std::string& model) {
+  if (bool complete = false; is_zip(file, complete)) {
+    return complete ? "" : "is truncated: no directory at the end of the .pt archive (" + file.string() + ")";
+  }
   std::uint64_t data_bytes = 0;
   const json header = read_header(file, data_bytes);
-  if (!header.is_object()) return "is truncated or not a safetensors file (" + file.string() + ")";
+  if (!header.is_object()) return "is truncated, or neither a .pt nor a safetensors file (" + file.string() + ")";
   try {
     if (const std::uint64_t needed = bytes_needed(header); needed > data_bytes) {
       return "is truncated: its tensors take " + std::to_string(needed) + " bytes, " + std::to_string(data_bytes) +

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "base/error.h"
 #include "detect/state_layout.h"
+#include "detect/weights/model_weights.h"
 #include "detect/weights/safetensors.h"
 
 namespace valbench {
@@ -30,16 +30,8 @@ void save_checkpoint(const std::filesystem::path& file, const DetectionModel& mo
   write_safetensors(file, content);
 }
 
-int load_checkpoint(const std::filesystem::path& file, DetectionModel& model) {
-  const SafetensorsFile content = read_safetensors(file);
-  const int copied = load_matching_state(model, content.tensors);
-  // Another number of classes leaves all but the last layers; of another model size only a few small tensors fit by chance.
-  const std::size_t wanted = model.state().size();
-  if (static_cast<std::size_t>(copied) < wanted / 2) {
-    throw InputError(fmt::format("{}: only {} of the {} tensors of {} are in it by name and shape; choose the model that it was trained as",
-                                 file.string(), copied, wanted, model.name()));
-  }
-  return copied;
+int load_checkpoint(const std::filesystem::path& file, DetectionModel& model, const Hyperparameters& hyp) {
+  return load_model_weights(file, {.anchors = hyp.anchors == 0}, model);
 }
 
 }  // namespace valbench

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "detect/detection_model.h"
+#include "scenario/run_spec.h"
 
 namespace valbench {
 
@@ -21,8 +22,8 @@ struct CheckpointInfo {
 void save_checkpoint(const std::filesystem::path& file, const DetectionModel& model, const at::Tensor& flat_state,
                      const CheckpointInfo& info);
 
-/// Loads a .safetensors file by the partial-load rules of §1.8 and returns the number of entries copied. Throws InputError when nothing
-/// fits the model (wrong size of network).
-int load_checkpoint(const std::filesystem::path& file, DetectionModel& model);
+/// The weights that a training starts from, of a .pt or safetensors file, by the partial-load rules of §1.8: hyp anchors keep the file's
+/// out. Returns the number of entries copied. Throws InputError where the file holds no weights of this model.
+int load_checkpoint(const std::filesystem::path& file, DetectionModel& model, const Hyperparameters& hyp);
 
 }  // namespace valbench

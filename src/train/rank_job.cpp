@@ -65,7 +65,7 @@ RankParts build(const RunSpec& spec, Communicator& communicator, Tracer& tracer,
     parts.val_set = std::make_shared<YoloDataset>(load_yolo_dataset(data, Split::val, scan_threads, scan));
   }
   parts.model = make_yolov5(spec.model, parts.train_set->classes, spec.seed);
-  if (!spec.weights.empty()) load_checkpoint(spec.weights, *parts.model);
+  if (!spec.weights.empty()) load_checkpoint(spec.weights, *parts.model, spec.hyp);
   parts.loader = train_loader(spec, communicator, parts, device);
   parts.step = std::make_unique<TrainStep>(spec, *parts.model, communicator, tracer,
                                            static_cast<std::int64_t>(parts.loader->batches()), device);

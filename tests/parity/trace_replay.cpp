@@ -9,7 +9,7 @@
 #include "data/resized_images.h"
 #include "data/sample.h"
 #include "detect/state_layout.h"
-#include "tests/support/golden_state.h"
+#include "detect/weights/model_weights.h"
 #include "validate/evaluator.h"
 
 namespace valbench::test {
@@ -110,10 +110,8 @@ std::unique_ptr<DetectionModel> trace_model(const json& trace) {
   const json& settings = trace.at("settings");
   auto model = make_yolov5(std::filesystem::path(settings.at("model").get<std::string>()).stem(), settings.at("nc"), 0);
   if (settings.contains("weights")) {
-    // Until .pt files are read, the plain state beside it stands for the checkpoint.
-    const std::string stem = std::filesystem::path(settings["weights"].get<std::string>()).stem();
-    const auto state = read_golden_state(golden_folder() / (stem + "_state.json"));
-    REQUIRE(load_matching_state(*model, state) == static_cast<int>(state.size()));
+    const std::filesystem::path file = settings["weights"].get<std::string>();
+    load_model_weights(golden_folder() / file.filename(), {.whole = true}, *model);
   } else {
     initialise(*model, settings);
   }

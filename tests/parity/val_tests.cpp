@@ -7,9 +7,9 @@
 
 #include "data/data_loader.h"
 #include "detect/detection_model.h"
+#include "detect/weights/model_weights.h"
 #include "tests/support/catch.h"
 #include "tests/support/golden_json.h"
-#include "tests/support/golden_state.h"
 #include "trace/tracer.h"
 #include "validate/evaluator.h"
 
@@ -25,10 +25,9 @@ struct Scored {
   std::map<std::string, std::vector<Detection>> detections;  ///< By file name, original pixels.
 };
 
-std::unique_ptr<DetectionModel> golden_model(bool fused) {
+std::unique_ptr<DetectionModel> golden_model(const std::string& file, bool fused) {
   auto model = make_yolov5("yolov5n", 3, 0);
-  const auto state = read_golden_state(golden_folder() / "yolov5n_bccd_state.json");
-  REQUIRE(load_matching_state(*model, state) == static_cast<int>(state.size()));
+  load_model_weights(golden_folder() / file, {.ema = true, .whole = true}, *model);
   if (fused) model->fuse();
   return model;
 }
@@ -50,12 +49,14 @@ std::vector<BatchPlan> plan_of(const YoloDataset& dataset, const json& golden) {
   return plan;
 }
 
-Scored score_case(const json& golden, const std::string& dataset_name, const json& checkpoint) {
+Scored score_case(const json& golden, const json& page) {
+  const std::string dataset_name = page.at("dataset");
+  const json& checkpoint = page.at("checkpoint");
   const DataConfig config = read_data_config(golden_folder() / ".." / "data" / dataset_name / "data.yaml");
   const Split split = golden.at("task") == "test" ? Split::test : Split::val;
   const auto dataset = std::make_shared<YoloDataset>(load_yolo_dataset(config, split, 2));
   const auto plan = plan_of(*dataset, golden);
-  const auto model = golden_model(golden.at("fused"));
+  const auto model = golden_model(page.at("weights"), golden.at("fused"));
   std::optional<DetectionLoss> loss;
   if (!golden.at("val_loss_box_obj_cls").is_null()) {
     const json& h = checkpoint.at("hyp_scaled");
@@ -133,7 +134,7 @@ TEST_CASE("validation of real photographs gives YOLOv5 v7.0's metrics, detection
     for (const char* group : {"standalone", "rect_off", "in_training_style"}) {
       Deviations deviations;
       for (const json& c : golden.at(group)) {
-        const Scored scored = score_case(c, golden.at("dataset"), golden.at("checkpoint"));
+        const Scored scored = score_case(c, golden);
         add_metrics(c, scored, deviations);
         add_detections(c, scored, deviations);
       }
@@ -160,7 +161,7 @@ TEST_CASE("the decoded output of one photograph equals YOLOv5 v7.0's") {
       const auto loader = make_validation_loader(dataset, {plan}, 1, false, false);
       loader->start(0);
       const Batch batch = *loader->next();
-      const auto model = golden_model(c.at("fused"));
+      const auto model = golden_model(golden.at("weights"), c.at("fused"));
       const at::Tensor out = model->decode(model->forward(batch.images.to(at::kFloat).div(255), false));
       REQUIRE(out.sizes().vec() == c["decoded_shape"].get<std::vector<std::int64_t>>());
       for (const json& row : c["sample_rows"]) {

@@ -136,7 +136,7 @@ TEST_CASE("weights that are missing, damaged or of another model size are refuse
   const SweepSandbox sandbox;
   check_refused(sandbox, {"--set", "weights=none.safetensors"}, {"--set weights=none.safetensors: no such file"});
   sandbox.folder().write("text.safetensors", "these are no weights at all");
-  check_refused(sandbox, {"--set", "weights=text.safetensors"}, {"is truncated or not a safetensors file", "yolov5n"});
+  check_refused(sandbox, {"--set", "weights=text.safetensors"}, {"is truncated, or neither a .pt nor a safetensors file", "yolov5n"});
 
   // A header as the format has it: length, JSON, then the tensors' bytes.
   const auto write = [&](const std::string& name, int channels, std::size_t bytes) {
@@ -150,5 +150,5 @@ TEST_CASE("weights that are missing, damaged or of another model size are refuse
   check_refused(sandbox, {"--set", "weights=cut.safetensors"}, {"is truncated: its tensors take 3456 bytes, 1000 are there"});
   write("small.safetensors", 32, 100'000);
   check_refused(sandbox, {"--set", "weights=small.safetensors"},
-                {"holds weights of yolov5s, but model is yolov5n", "a complete .safetensors file of yolov5n"});
+                {"holds weights of yolov5s, but model is yolov5n", "a complete .pt or .safetensors file of yolov5n"});
 }

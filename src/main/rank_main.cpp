@@ -11,6 +11,7 @@
 #include "comm/rendezvous.h"
 #include "main/rank_start.h"
 #include "main/run_tracing.h"
+#include "main/training_sinks.h"
 #include "train/rank_job.h"
 
 namespace valbench {
@@ -54,7 +55,8 @@ int run(const std::filesystem::path& spec_file) {
     start_threads(spec.torch_threads);
     communicator = connect(rendezvous, spec);
     RunTracing instruments(spec, rank);
-    run_rank_job(spec, *communicator, rank == 0 ? progress_to_controller() : ProgressSink(), instruments);
+    const TrainingSinks sinks = rank == 0 && spec.scenario.empty() ? training_sinks(spec) : TrainingSinks{};
+    run_rank_job(spec, *communicator, rank == 0 ? progress_to_controller() : ProgressSink(), instruments, sinks.epoch, sinks.batch);
   });
   // Closing the connections makes every other rank fail too, and the cause had to be written down first. Now the process
   // ends with them open.

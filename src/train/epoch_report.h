@@ -2,6 +2,7 @@
 /// What an epoch came to, for whoever writes it down: results.csv, the console.
 #pragma once
 #include <array>
+#include <cstdint>
 #include <functional>
 
 #include "record/run_record.h"
@@ -19,5 +20,19 @@ struct EpochReport {
 
 /// Called on rank 0 only, once per epoch.
 using EpochSink = std::function<void(const EpochReport&)>;
+
+class TrainStep;
+
+/// A training batch on rank 0.
+struct BatchReport {
+  int epoch = 0;
+  std::int64_t batch = 0, batches = 0;  ///< The first batch is 1.
+  std::int64_t instances = 0;           ///< Labels in it.
+  std::int64_t size = 0;                ///< Width of its images.
+  const TrainStep& step;                ///< Asked for its losses it waits for the device.
+};
+
+/// Called on rank 0 only, after every batch, in place of the ProgressSink.
+using BatchSink = std::function<void(const BatchReport&)>;
 
 }  // namespace valbench

@@ -98,7 +98,8 @@ std::vector<std::string> warnings_of(const RunSpec& spec, const RankParts& parts
 }  // namespace
 
 void run_rank_job(const RunSpec& spec, Communicator& communicator, const ProgressSink& progress,
-                  RunInstruments& instruments, const EpochSink& on_epoch) {
+                  RunInstruments& instruments, const EpochSink& on_epoch,
+                  const BatchSink& on_batch) {
   RunRecord record;
   record.begin_realtime_ns = realtime_ns();
   record.begin_monotonic_ns = now_ns();
@@ -107,8 +108,10 @@ void run_rank_job(const RunSpec& spec, Communicator& communicator, const Progres
   RankParts parts = build(spec, communicator, tracer, device);
   std::filesystem::create_directories(spec.folder / "weights");
   const ValidationSchedule schedule(spec.validation.interval, spec.epochs);
-  Trainer trainer({spec, communicator, tracer, *parts.step, *parts.loader, schedule, *parts.validation, progress,
-                   parts.train_set->names, on_epoch});
+  TrainerParts trainer_parts{spec,     communicator, tracer, *parts.step, *parts.loader, schedule, *parts.validation,
+                             progress, parts.train_set->names, on_epoch};
+  trainer_parts.on_batch = on_batch;
+  Trainer trainer(std::move(trainer_parts));
   record.startup_s = seconds_since_process_start();
   RankResult result = trainer.run();
   const TracedWindow window = instruments.finish();

@@ -91,7 +91,10 @@ void Trainer::train(int epoch, EpochRecord& record) {
     parts_.step.run(*batch, index);
     record.train_images += batch->images.size(0);
     ++record.steps;
-    if (report) parts_.progress(epoch, index + 1, batches, "train");
+    if (report && !parts_.on_batch) parts_.progress(epoch, index + 1, batches, "train");
+    if (parts_.on_batch) {
+      parts_.on_batch({epoch, index + 1, batches, batch->targets.size(0), batch->images.size(3), parts_.step});
+    }
   }
   lr_ = parts_.step.lr();
   parts_.step.end_epoch();

@@ -36,6 +36,7 @@ struct TrainerParts {
   EpochSink on_epoch = {};
   int first_epoch = 0;      ///< Where a resumed run goes on.
   double best_fitness = 0;  ///< Of the epochs before.
+  BatchSink on_batch = {};
 };
 
 /// What one rank measured.

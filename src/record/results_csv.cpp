@@ -1,0 +1,72 @@
+#include "record/results_csv.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+
+#include "base/file.h"
+
+namespace valbench {
+namespace {
+
+constexpr const char* kColumns[] = {"epoch",           "train/box_loss",       "train/obj_loss", "train/cls_loss", "metrics/precision",
+                                    "metrics/recall",  "metrics/mAP_0.5",      "metrics/mAP_0.5:0.95",
+                                    "val/box_loss",    "val/obj_loss",         "val/cls_loss",   "x/lr0",
+                                    "x/lr1",           "x/lr2"};
+
+/// Lines of the file whose epoch is before `first_epoch`, without the header.
+std::string lines_before(const std::filesystem::path& file, int first_epoch) {
+  if (first_epoch == 0 || !std::filesystem::exists(file)) return {};
+  std::istringstream in(read_file(file));
+  std::string kept, line;
+  std::getline(in, line);
+  while (std::getline(in, line)) {
+    if (std::atoi(line.c_str()) < first_epoch) kept += line + "\n";
+  }
+  return kept;
+}
+
+}  // namespace
+
+std::string results_csv_header() {
+  std::string line;
+  char cell[32];
+  for (const char* name : kColumns) {
+    std::snprintf(cell, sizeof cell, "%20s", name);
+    line += (line.empty() ? "" : ",") + std::string(cell);
+  }
+  return line + "\n";
+}
+
+std::string results_csv_line(const ResultsRow& r) {
+  const double values[] = {static_cast<double>(r.epoch), r.train_loss[0], r.train_loss[1], r.train_loss[2], r.precision,
+                           r.recall,                     r.map50,         r.map50_95,      r.val_loss[0],   r.val_loss[1],
+                           r.val_loss[2],                r.lr[0],         r.lr[1],         r.lr[2]};
+  std::string line;
+  char cell[32];
+  for (const double value : values) {
+    std::snprintf(cell, sizeof cell, "%20.5g", value);
+    line += (line.empty() ? "" : ",") + std::string(cell);
+  }
+  return line + "\n";
+}
+
+ResultsCsv::ResultsCsv(std::filesystem::path file, int first_epoch)
+    : file_(std::move(file)), text_(results_csv_header() + lines_before(file_, first_epoch)) {}
+
+void ResultsCsv::add(const EpochRecord& epoch, const ValidationRecord* validation, const std::array<double, 3>& lr) {
+  last_.epoch = epoch.epoch;
+  last_.train_loss = {epoch.loss_box, epoch.loss_obj, epoch.loss_cls};
+  last_.lr = lr;
+  if (validation != nullptr) {
+    last_.precision = validation->precision;
+    last_.recall = validation->recall;
+    last_.map50 = validation->map50;
+    last_.map50_95 = validation->map50_95;
+    last_.val_loss = validation->loss;
+  }
+  text_ += results_csv_line(last_);
+  write_atomically(file_, text_);
+}
+
+}  // namespace valbench

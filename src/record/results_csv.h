@@ -1,0 +1,40 @@
+/// \file
+/// results.csv in YOLOv5's columns and format (reference yolov5.md §8.3).
+#pragma once
+#include <array>
+#include <filesystem>
+#include <string>
+
+#include "record/run_record.h"
+
+namespace valbench {
+
+/// One line: an epoch's losses, metrics and learning rates.
+struct ResultsRow {
+  int epoch = 0;                       ///< From 0.
+  std::array<double, 3> train_loss{};  ///< box, obj, cls
+  double precision = 0, recall = 0, map50 = 0, map50_95 = 0;
+  std::array<double, 3> val_loss{};
+  std::array<double, 3> lr{};  ///< bias, weight, norm weight
+};
+
+std::string results_csv_header();
+std::string results_csv_line(const ResultsRow& row);
+
+/// The file of one training, complete after every epoch.
+class ResultsCsv {
+ public:
+  /// \param first_epoch of a continued training: lines of earlier epochs that the file holds are kept, later ones go.
+  ResultsCsv(std::filesystem::path file, int first_epoch);
+
+  /// Adds an epoch and writes the file by rename. An epoch without validation (null) repeats the numbers of the one
+  /// before, zeros at first, as YOLOv5 does.
+  void add(const EpochRecord& epoch, const ValidationRecord* validation, const std::array<double, 3>& lr);
+
+ private:
+  std::filesystem::path file_;
+  std::string text_;
+  ResultsRow last_;
+};
+
+}  // namespace valbench

@@ -56,6 +56,10 @@ std::unique_ptr<DataLoader> train_loader(const RunSpec& spec, const Communicator
 }
 
 RankParts build(const RunSpec& spec, Communicator& communicator, Tracer& tracer, c10::Device device) {
+  // Starting anew in place of going on would look like a resumed run.
+  if (!spec.resume.empty()) {
+    throw InputError(spec.resume.string() + ": trainings cannot be resumed yet. Start a new one from its weights with --weights");
+  }
   RankParts parts;
   const DataConfig data = read_data_config(spec.data);
   const int scan_threads = std::max(1, spec.workers);

@@ -63,7 +63,7 @@ void train_mosaic(benchmark::State& state) {
   TrainLoaderOptions options;
   options.imgsz = static_cast<int>(state.range(0));
   options.workers = static_cast<int>(state.range(1));
-  options.cache_images = state.range(2) != 0;
+  options.cache.mode = state.range(2) != 0 ? CacheMode::ram : CacheMode::none;
   const auto loader = make_train_loader(dataset(), options);
   loader->start(0);
   while (loader->next()) {

@@ -5,12 +5,20 @@
 #include <numbers>
 #include <opencv2/imgproc.hpp>
 
+#include "data/copy_paste.h"
 #include "data/letterbox.h"
 
 namespace valbench {
 namespace {
 
 double radians(double degrees) { return degrees * std::numbers::pi / 180; }
+
+// A polygon of zeros alone is none.
+bool any_polygon(const std::vector<PixelPolygon>& polygons) {
+  return std::any_of(polygons.begin(), polygons.end(), [](const PixelPolygon& polygon) {
+    return std::any_of(polygon.begin(), polygon.end(), [](const cv::Point2f& p) { return p.x != 0 || p.y != 0; });
+  });
+}
 
 }  // namespace
 
@@ -68,15 +76,15 @@ std::vector<WarpedBox> warp_boxes(const std::vector<PixelBox>& boxes, const cv::
 }
 
 std::vector<bool> box_candidates(const std::vector<PixelBox>& before, const std::vector<WarpedBox>& after,
-                                 double scale) {
-  constexpr double kSmallestSide = 2, kLargestAspect = 100, kSmallestAreaShare = 0.1, kTiny = 1e-16;
+                                 double scale, double area_share) {
+  constexpr double kSmallestSide = 2, kLargestAspect = 100, kTiny = 1e-16;
   const auto s = static_cast<float>(scale);
   std::vector<bool> keep(before.size());
   for (std::size_t i = 0; i < before.size(); ++i) {
     const double w1 = before[i].x2 * s - before[i].x1 * s, h1 = before[i].y2 * s - before[i].y1 * s;
     const double w2 = after[i].x2 - after[i].x1, h2 = after[i].y2 - after[i].y1;
     const double aspect = std::max(w2 / (h2 + kTiny), h2 / (w2 + kTiny));
-    keep[i] = w2 > kSmallestSide && h2 > kSmallestSide && w2 * h2 / (w1 * h1 + kTiny) > kSmallestAreaShare &&
+    keep[i] = w2 > kSmallestSide && h2 > kSmallestSide && w2 * h2 / (w1 * h1 + kTiny) > area_share &&
               aspect < kLargestAspect;
   }
   return keep;
@@ -87,8 +95,16 @@ LabelledImage random_perspective(const LabelledImage& in, const PerspectiveDraw&
   const cv::Matx33d matrix = perspective_matrix(draw, in.image.rows, in.image.cols, out_h, out_w);
   LabelledImage out;
   out.image = warp_image(in.image, matrix, out_h, out_w, draw.projective);
-  const std::vector<WarpedBox> warped = warp_boxes(in.boxes, matrix, out_h, out_w, draw.projective);
-  const std::vector<bool> keep = box_candidates(in.boxes, warped, draw.scale);
+  const bool polygons = any_polygon(in.polygons);
+  std::vector<WarpedBox> warped;
+  if (polygons) {
+    for (const PixelPolygon& p : in.polygons) warped.push_back(warp_polygon(p, matrix, out_h, out_w, draw.projective));
+    warped.resize(in.boxes.size(), WarpedBox{0, 0, 0, 0});
+  } else {
+    warped = warp_boxes(in.boxes, matrix, out_h, out_w, draw.projective);
+  }
+  const std::vector<bool> keep =
+      box_candidates(in.boxes, warped, draw.scale, polygons ? kPolygonAreaShare : kBoxAreaShare);
   for (std::size_t i = 0; i < warped.size(); ++i) {
     if (!keep[i]) continue;
     out.boxes.push_back({in.boxes[i].cls, static_cast<float>(warped[i].x1), static_cast<float>(warped[i].y1),

@@ -33,18 +33,26 @@ struct WarpedBox {
 std::vector<WarpedBox> warp_boxes(const std::vector<PixelBox>& boxes, const cv::Matx33d& matrix, int out_h, int out_w,
                                   bool projective);
 
-/// Which warped boxes stay: over 2 px wide and high, over 10 % of the scaled area, aspect under 100.
+/// Least share of its scaled area that a warped box must keep.
+inline constexpr double kBoxAreaShare = 0.10, kPolygonAreaShare = 0.01;
+
+/// Which warped boxes stay: over 2 px wide and high, over a share of the scaled area, aspect under 100.
 std::vector<bool> box_candidates(const std::vector<PixelBox>& before, const std::vector<WarpedBox>& after,
-                                 double scale);
+                                 double scale, double area_share = kBoxAreaShare);
+
+/// A polygon in pixels of some canvas.
+using PixelPolygon = std::vector<cv::Point2f>;
 
 /// An image with its boxes.
 struct LabelledImage {
   cv::Mat image;
   std::vector<PixelBox> boxes;
+  std::vector<PixelPolygon> polygons;  ///< Of the first boxes, as far as their label files hold polygons.
 };
 
 /// random_perspective: `border` < 0 cuts the output by that much on every side. Boxes are filtered also when nothing is
-/// warped.
+/// warped. With polygons the new boxes are those around the warped polygons; boxes without one are lost then, as in
+/// YOLOv5 v7.0.
 LabelledImage random_perspective(const LabelledImage& in, const PerspectiveDraw& draw, int border);
 
 /// HSV draws, each in [-1, 1), and the gains they are scaled by.

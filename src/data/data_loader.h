@@ -32,25 +32,39 @@ class DataLoader {
   /// by validation. Prefetching begins here.
   virtual void start(int epoch) = 0;
   virtual std::size_t batches() const = 0;  ///< Per pass, on this rank.
+  /// mAP50-95 of each class at the last validation; a training loader with image weights draws by it from the next pass
+  /// on.
+  virtual void set_class_map(std::vector<double> class_map) { static_cast<void>(class_map); }
   virtual std::vector<std::string> warnings() const {
     return {};
   }  ///< One sentence each: images that the cache cannot hold.
 };
 
+/// Where a loader keeps decoded, resized images.
+struct ImageCache {
+  CacheMode mode = CacheMode::ram;
+  std::filesystem::path folder;  ///< Of the user's cache: for `disk`, in its pixels/. Empty = as `none`.
+};
+
 struct TrainLoaderOptions {
   int imgsz = 640;
+  int stride = 32;
   int batch_size = 16;  ///< Of this rank.
   int rank = 0, world_size = 1;
   std::uint64_t seed = 0;
   bool augment = true;
   Hyperparameters hyp;
+  bool rect = false;           ///< Minimal shapes, no mosaic, no shuffling.
+  bool quad = false;           ///< Four images collated into one: needs a batch of 4 or more.
+  bool image_weights = false;  ///< Images drawn by set_class_map(); one rank only.
+  Compat compat = Compat::v7_0;
   int workers = 1;
-  bool cache_images = true;
+  ImageCache cache;
   bool pin_memory = false;
 };
 
-/// Shuffled training batches; mosaic, perspective, HSV and flips by hyp. Samples by YOLOv5's DistributedSampler rule
-/// (§5.10).
+/// Training batches as training_plan.h has them; mosaic, mixup, copy-paste, perspective, HSV and flips by hyp. Throws
+/// InputError for options that do not go together.
 std::unique_ptr<DataLoader> make_train_loader(std::shared_ptr<const YoloDataset> dataset,
                                               const TrainLoaderOptions& options);
 
@@ -58,5 +72,15 @@ std::unique_ptr<DataLoader> make_train_loader(std::shared_ptr<const YoloDataset>
 std::unique_ptr<DataLoader> make_validation_loader(std::shared_ptr<const YoloDataset> dataset,
                                                    std::vector<BatchPlan> batches, int workers, bool cache_images,
                                                    bool pin_memory);
+
+struct ValidationLoaderOptions {
+  int workers = 1;
+  ImageCache cache;
+  bool pin_memory = false;
+  Compat compat = Compat::v7_0;
+};
+std::unique_ptr<DataLoader> make_validation_loader(std::shared_ptr<const YoloDataset> dataset,
+                                                   std::vector<BatchPlan> batches,
+                                                   const ValidationLoaderOptions& options);
 
 }  // namespace valbench

@@ -6,14 +6,22 @@
 
 namespace valbench {
 
-cv::Mat resize_to_longest(const cv::Mat& image, int imgsz, bool augment) {
-  const double ratio = static_cast<double>(imgsz) / std::max(image.rows, image.cols);
-  if (ratio == 1) return image;
-  cv::Mat out;
+cv::Size size_of_longest(int height, int width, int imgsz, bool round_up) {
+  const double ratio = static_cast<double>(imgsz) / std::max(height, width);
+  if (ratio == 1) return {width, height};
   // A sliver's short side would truncate to 0, which OpenCV refuses.
-  const cv::Size size(std::max(1, static_cast<int>(image.cols * ratio)),
-                      std::max(1, static_cast<int>(image.rows * ratio)));
-  cv::resize(image, out, size, 0, 0, augment || ratio > 1 ? cv::INTER_LINEAR : cv::INTER_AREA);
+  const auto side = [&](int length) {
+    return std::max(1, static_cast<int>(round_up ? std::ceil(length * ratio) : length * ratio));
+  };
+  return {side(width), side(height)};
+}
+
+cv::Mat resize_to_longest(const cv::Mat& image, int imgsz, bool augment, bool round_up) {
+  const int longest = std::max(image.rows, image.cols);
+  if (longest == imgsz) return image;
+  cv::Mat out;
+  cv::resize(image, out, size_of_longest(image.rows, image.cols, imgsz, round_up), 0, 0,
+             augment || longest < imgsz ? cv::INTER_LINEAR : cv::INTER_AREA);
   return out;
 }
 

@@ -8,9 +8,12 @@ namespace valbench {
 /// Grey of the padding.
 inline constexpr int kPaddingGrey = 114;
 
-/// Resizes so that the longer side is `imgsz` (v7.0: sides truncated to int), enlarging small images too: bilinear when
-/// augmenting or enlarging, area otherwise.
-cv::Mat resize_to_longest(const cv::Mat& image, int imgsz, bool augment);
+/// Size of an image whose longer side becomes `imgsz`: sides truncated (v7.0), or rounded up (head).
+cv::Size size_of_longest(int height, int width, int imgsz, bool round_up);
+
+/// Resizes so that the longer side is `imgsz`, enlarging small images too: bilinear when augmenting or enlarging, area
+/// otherwise.
+cv::Mat resize_to_longest(const cv::Mat& image, int imgsz, bool augment, bool round_up = false);
 
 /// How an image of one size is placed in a network input.
 struct Letterbox {

@@ -13,6 +13,8 @@ struct MosaicDraw {
   double yc = 0, xc = 0;  ///< Where the four tiles meet, pixels; truncated.
   std::array<std::int64_t, 4>
       tiles{};  ///< Image indices after the shuffle: top left, top right, bottom left, bottom right.
+  double copy_paste = 0;             ///< Share of the polygons that are copied.
+  std::uint64_t copy_paste_key = 0;  ///< Seeds the choice of them.
   PerspectiveDraw perspective;
 };
 
@@ -20,9 +22,10 @@ struct MosaicDraw {
 struct MosaicTile {
   cv::Mat image;
   const std::vector<LabelRow>* labels;
+  const std::vector<Polygon>* polygons = nullptr;
 };
 
-/// The 2s x 2s canvas before the warp, labels in its pixels, clipped to it.
+/// The 2s x 2s canvas before the warp, labels and polygons in its pixels, clipped to it.
 LabelledImage mosaic_canvas(const std::array<MosaicTile, 4>& tiles, int imgsz, int yc, int xc);
 
 }  // namespace valbench

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <opencv2/core.hpp>
 
+#include "data/copy_paste.h"
 #include "data/letterbox.h"
 #include "data/resized_images.h"
 #include "data/sampler.h"
@@ -32,15 +33,25 @@ LabelledImage letterboxed(const ResizedImages& images, std::int64_t index, int h
   geometry.pad_w = box.pad_w;
   geometry.pad_h = box.pad_h;
   return {apply_letterbox(resized, box), to_pixels(entry_of(images, index).labels, box.ratio * resized.cols,
-                                                   box.ratio * resized.rows, box.pad_w, box.pad_h)};
+                                                   box.ratio * resized.rows, box.pad_w, box.pad_h),
+          {}};
+}
+
+MosaicTile tile_of(const ResizedImages& images, std::int64_t index) {
+  return {images.image(index), &entry_of(images, index).labels, &entry_of(images, index).polygons};
 }
 
 LabelledImage mosaic_item(const ResizedImages& images, const MosaicDraw& draw) {
   std::array<MosaicTile, 4> tiles;
   for (std::size_t i = 0; i < tiles.size(); ++i)
-    tiles[i] = {images.image(draw.tiles[i]), &entry_of(images, draw.tiles[i]).labels};
-  const LabelledImage canvas =
-      mosaic_canvas(tiles, images.imgsz(), static_cast<int>(draw.yc), static_cast<int>(draw.xc));
+    tiles[i] = tile_of(images, draw.tiles[i]);
+  LabelledImage canvas = mosaic_canvas(tiles, images.imgsz(), static_cast<int>(draw.yc), static_cast<int>(draw.xc));
+  if (draw.copy_paste > 0 && !canvas.polygons.empty()) {
+    SampleRandom random(draw.copy_paste_key, 0, 0);
+    copy_paste(canvas, draw_copy_paste(std::min(canvas.polygons.size(), canvas.boxes.size()), draw.copy_paste, random));
+  }
+  // Head takes boxes where only some labels have polygons; v7.0 does not look.
+  if (images.compat() == Compat::head && canvas.polygons.size() != canvas.boxes.size()) canvas.polygons.clear();
   return random_perspective(canvas, draw.perspective, -images.imgsz() / 2);
 }
 
@@ -59,14 +70,23 @@ PerspectiveDraw draw_perspective(const Hyperparameters& hyp, SampleRandom& rando
   return draw;
 }
 
-MosaicDraw draw_mosaic(const Hyperparameters& hyp, int imgsz, std::int64_t index, std::int64_t count,
+std::int64_t draw_partner(const PartnerPool& pool, SampleRandom& random) {
+  if (pool.chosen == nullptr || pool.chosen->empty()) return random.below(pool.count);
+  return (*pool.chosen)[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(pool.chosen->size())))];
+}
+
+MosaicDraw draw_mosaic(const Hyperparameters& hyp, int imgsz, std::int64_t index, const PartnerPool& pool,
                        SampleRandom& random) {
   MosaicDraw draw;
   draw.yc = random.uniform(0.5 * imgsz, 1.5 * imgsz);
   draw.xc = random.uniform(0.5 * imgsz, 1.5 * imgsz);
-  draw.tiles = {index, random.below(count), random.below(count), random.below(count)};
+  draw.tiles = {index, draw_partner(pool, random), draw_partner(pool, random), draw_partner(pool, random)};
   for (std::int64_t i = 3; i > 0; --i) {
     std::swap(draw.tiles[static_cast<std::size_t>(i)], draw.tiles[static_cast<std::size_t>(random.below(i + 1))]);
+  }
+  if (hyp.copy_paste > 0) {
+    draw.copy_paste = hyp.copy_paste;
+    draw.copy_paste_key = random.next();
   }
   draw.perspective = draw_perspective(hyp, random);
   return draw;
@@ -93,15 +113,16 @@ void flip(Sample& sample, bool up_down, bool left_right) {
 
 }  // namespace
 
-ItemDraw draw_item(const Hyperparameters& hyp, int imgsz, std::int64_t index, std::int64_t count,
+ItemDraw draw_item(const Hyperparameters& hyp, int imgsz, std::int64_t index, const PartnerPool& pool,
                    SampleRandom& random) {
   ItemDraw draw;
   draw.mosaic = random.uniform() < hyp.mosaic;
   if (draw.mosaic) {
-    draw.tiles = draw_mosaic(hyp, imgsz, index, count, random);
+    draw.tiles = draw_mosaic(hyp, imgsz, index, pool, random);
     draw.mixup = random.uniform() < hyp.mixup;
     if (draw.mixup) {
-      draw.mixup_tiles = draw_mosaic(hyp, imgsz, random.below(count), count, random);
+      const std::int64_t first = pool.mixup_from_all ? random.below(pool.count) : draw_partner(pool, random);
+      draw.mixup_tiles = draw_mosaic(hyp, imgsz, first, pool, random);
       draw.mixup_ratio = draw_beta_32_32(random);
     }
   } else {
@@ -114,7 +135,10 @@ ItemDraw draw_item(const Hyperparameters& hyp, int imgsz, std::int64_t index, st
 }
 
 Sample training_sample(const ResizedImages& images, std::int64_t index, const ItemDraw& draw) {
-  const int side = images.imgsz();
+  return training_sample(images, index, draw, images.imgsz(), images.imgsz());
+}
+
+Sample training_sample(const ResizedImages& images, std::int64_t index, const ItemDraw& draw, int height, int width) {
   Sample sample;
   LabelledImage item;
   if (draw.mosaic) {
@@ -122,10 +146,10 @@ Sample training_sample(const ResizedImages& images, std::int64_t index, const It
     item = mosaic_item(images, draw.tiles);
     if (draw.mixup) item = mixup(item, mosaic_item(images, draw.mixup_tiles), draw.mixup_ratio);
   } else {
-    item = letterboxed(images, index, side, side, sample.geometry);
+    item = letterboxed(images, index, height, width, sample.geometry);
     if (images.augment()) item = random_perspective(item, draw.perspective, 0);
   }
-  sample.labels = to_normalised(item.boxes, side, side);
+  sample.labels = to_normalised(item.boxes, width, height);
   sample.image = item.image;
   if (images.augment()) {
     augment_hsv(sample.image, draw.hsv);

@@ -33,11 +33,25 @@ struct ItemDraw {
   bool flip_ud = false, flip_lr = false;
 };
 
-/// Draws the decisions for image `index` of `count` by the hyperparameters' ranges and probabilities.
-ItemDraw draw_item(const Hyperparameters& hyp, int imgsz, std::int64_t index, std::int64_t count, SampleRandom& random);
+/// Images that mosaics draw from.
+struct PartnerPool {
+  std::int64_t count = 0;                            ///< Of the data set.
+  const std::vector<std::int64_t>* chosen = nullptr;  ///< Only these, repeats counting; none = all.
+  bool mixup_from_all = true;                        ///< The second mosaic's first image (v7.0; head: from `chosen`).
+};
 
-/// A training item: mosaic, or letterboxed to a square and warped; then HSV and flips. Without images.augment() it is
-/// only letterboxed.
+/// Draws the decisions for image `index` by the hyperparameters' ranges and probabilities.
+ItemDraw draw_item(const Hyperparameters& hyp, int imgsz, std::int64_t index, const PartnerPool& pool,
+                   SampleRandom& random);
+inline ItemDraw draw_item(const Hyperparameters& hyp, int imgsz, std::int64_t index, std::int64_t count,
+                          SampleRandom& random) {
+  return draw_item(hyp, imgsz, index, PartnerPool{count}, random);
+}
+
+/// A training item: mosaic, or letterboxed to `height` x `width` and warped; then HSV and flips. Without
+/// images.augment() it is only letterboxed.
+Sample training_sample(const ResizedImages& images, std::int64_t index, const ItemDraw& draw, int height, int width);
+/// The same at the square input of images.imgsz().
 Sample training_sample(const ResizedImages& images, std::int64_t index, const ItemDraw& draw);
 
 /// A validation item, letterboxed to `height` x `width` (never enlarged after load_image).

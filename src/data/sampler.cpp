@@ -58,4 +58,38 @@ std::vector<std::int64_t> training_order(std::int64_t count, int rank, int world
   return mine;
 }
 
+std::vector<std::int64_t> numpy_permutation(std::int64_t count, std::uint32_t seed) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  std::mt19937 engine(seed);
+  for (std::int64_t i = count - 1; i > 0; --i) {
+    std::uint32_t mask = static_cast<std::uint32_t>(i);
+    for (const int shift : {1, 2, 4, 8, 16}) mask |= mask >> shift;
+    std::uint32_t j = static_cast<std::uint32_t>(engine()) & mask;
+    while (j > static_cast<std::uint32_t>(i)) j = static_cast<std::uint32_t>(engine()) & mask;
+    std::swap(order[static_cast<std::size_t>(i)], order[j]);
+  }
+  return order;
+}
+
+std::vector<std::int64_t> fixed_share(std::int64_t count, int rank, int world_size) {
+  const std::vector<std::int64_t> dealt = numpy_permutation(count, 0);
+  std::vector<std::int64_t> share;
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (dealt[static_cast<std::size_t>(i)] % world_size == rank) share.push_back(i);
+  }
+  if (share.empty()) share.push_back(rank % count);  // more ranks than images
+  return share;
+}
+
+std::vector<std::int64_t> share_order(const std::vector<std::int64_t>& share, std::int64_t length, std::uint64_t seed,
+                                      int epoch) {
+  const auto size = static_cast<std::int64_t>(share.size());
+  const std::vector<std::int64_t> shuffled = seeded_permutation(size, seed + static_cast<std::uint64_t>(epoch));
+  std::vector<std::int64_t> order;
+  for (std::int64_t i = 0; i < length; ++i)
+    order.push_back(share[static_cast<std::size_t>(shuffled[static_cast<std::size_t>(i % size)])]);
+  return order;
+}
+
 }  // namespace valbench

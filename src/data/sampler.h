@@ -29,4 +29,14 @@ std::vector<std::int64_t> seeded_permutation(std::int64_t count, std::uint64_t s
 /// padded by wrap-around to a multiple of `world_size`, every `world_size`-th for a rank.
 std::vector<std::int64_t> training_order(std::int64_t count, int rank, int world_size, std::uint64_t seed, int epoch);
 
+/// numpy.random.RandomState(seed).permutation(count).
+std::vector<std::int64_t> numpy_permutation(std::int64_t count, std::uint32_t seed);
+
+/// The images that SmartDistributedSampler gives a rank for the whole run (§5.10, head), ascending.
+std::vector<std::int64_t> fixed_share(std::int64_t count, int rank, int world_size);
+
+/// A share shuffled by seed + epoch, padded by wrap-around to `length`.
+std::vector<std::int64_t> share_order(const std::vector<std::int64_t>& share, std::int64_t length, std::uint64_t seed,
+                                      int epoch);
+
 }  // namespace valbench

@@ -42,15 +42,21 @@ ValidationContext context_of(const RunSpec& spec, Communicator& communicator, Tr
 
 std::unique_ptr<DataLoader> train_loader(const RunSpec& spec, const Communicator& communicator, const RankParts& parts,
                                          c10::Device device) {
+  const std::vector<int>& strides = parts.model->strides();
   const TrainLoaderOptions options{.imgsz = spec.imgsz,
+                                   .stride = std::max(32, *std::max_element(strides.begin(), strides.end())),
                                    .batch_size = spec.batch_size / spec.ranks,
                                    .rank = communicator.rank(),
                                    .world_size = communicator.world_size(),
                                    .seed = spec.seed,
                                    .augment = true,
                                    .hyp = spec.hyp,
+                                   .rect = spec.rect,
+                                   .quad = spec.quad,
+                                   .image_weights = spec.image_weights,
+                                   .compat = spec.compat,
                                    .workers = spec.workers,
-                                   .cache_images = spec.cache != CacheMode::none,
+                                   .cache = {spec.cache, user_cache_folder()},
                                    .pin_memory = device.is_cuda()};
   return make_train_loader(parts.train_set, options);
 }
@@ -95,7 +101,6 @@ std::vector<std::string> warnings_of(const RunSpec& spec, const RankParts& parts
   append(parts.val_set->warnings);
   append(parts.loader->warnings());
   if (spec.hyp.anchors > 0) all.push_back("hyp anchors is not followed: there is no AutoAnchor yet, the model keeps its own anchors");
-  if (spec.hyp.copy_paste > 0) all.push_back("hyp copy_paste is not followed: polygons are read as boxes");
   return all;
 }
 

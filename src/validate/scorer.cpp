@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/cache_folder.h"
 #include "detect/state_layout.h"
 
 namespace valbench {
@@ -53,7 +54,10 @@ SnapshotScorer::SnapshotScorer(const ValidationContext& context, const ScoringPl
   flat_ = flatten_state(model_->state());
   const ValidationSpec& spec = context.spec.validation;
   const int workers = spec.workers > 0 ? spec.workers : context.spec.workers;
-  loader_ = make_validation_loader(context.dataset, batches_, workers, context.spec.cache != CacheMode::none, context.device.is_cuda());
+  loader_ = make_validation_loader(context.dataset, batches_, ValidationLoaderOptions{.workers = workers,
+                                                                                     .cache = {context.spec.cache, user_cache_folder()},
+                                                                                     .pin_memory = context.device.is_cuda(),
+                                                                                     .compat = context.spec.compat});
   EvaluatorOptions options{.device = context.device, .dtype = plan.dtype};
   options.nms.threads = context.spec.torch_threads;
   evaluator_ = std::make_unique<Evaluator>(spec.loss ? context.loss : std::nullopt, std::move(options), context.tracer);

@@ -62,7 +62,7 @@ TEST_CASE("training batches do not depend on workers, cache or earlier passes") 
   CHECK(one->batches() == 6);
   CHECK(expected.back().images.size(0) == 2);
   TrainLoaderOptions options = options_of(5);
-  options.cache_images = false;
+  options.cache.mode = CacheMode::none;
   const auto five = make_train_loader(set.dataset, options);
   const auto other_epoch = drain(*five, 1);
   CHECK(!equal(other_epoch, expected));

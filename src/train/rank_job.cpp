@@ -100,7 +100,7 @@ std::vector<std::string> warnings_of(const RunSpec& spec, const RankParts& parts
   append(parts.train_set->warnings);
   append(parts.val_set->warnings);
   append(parts.loader->warnings());
-  if (spec.hyp.anchors > 0) all.push_back("hyp anchors is not followed: there is no AutoAnchor yet, the model keeps its own anchors");
+  if (spec.hyp.anchors > 0) all.emplace_back("hyp anchors is not followed: there is no AutoAnchor yet, the model keeps its own anchors");
   return all;
 }
 

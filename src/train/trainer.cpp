@@ -31,6 +31,15 @@ void copy_phases(const Tracer& tracer, EpochRecord& record) {
   record.wait_s = static_cast<double>(tracer.sum(Phase::sync_wait).total_ns) * 1e-9;
 }
 
+// mAP50-95 by class; classes without labels count as the mean, as in YOLOv5.
+std::vector<double> class_map(const ValidationRecord& record, std::size_t classes) {
+  std::vector<double> map(classes, record.map50_95);
+  for (const ClassRecord& c : record.classes) {
+    if (c.labels > 0) map.at(static_cast<std::size_t>(c.cls)) = c.map50_95;
+  }
+  return map;
+}
+
 }  // namespace
 
 RankResult Trainer::run() {
@@ -124,6 +133,8 @@ void Trainer::validate(int epoch) {
   if (parts_.communicator.rank() == 0 && parts_.progress) parts_.progress(epoch, 0, 1, "validate");
   parts_.validation.submit({epoch, parts_.step.ema_state(), ema_checksum_});
   for (ValidationResult& ready : parts_.validation.take_ready()) result_.validations.push_back(std::move(ready));
+  if (parts_.spec.image_weights && !result_.validations.empty())
+    parts_.loader.set_class_map(class_map(result_.validations.back(), parts_.class_names.size()));
 }
 
 Trainer::EpochEnd Trainer::conclude(int epoch, const EpochRecord& record) {

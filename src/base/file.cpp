@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -25,6 +26,17 @@ struct Descriptor {
     if (fd >= 0) ::close(fd);
   }
 };
+
+// A file of its own for every writer: threads share the process id, and containers that share a folder may too.
+Descriptor open_temporary(const std::filesystem::path& file, std::filesystem::path& temporary) {
+  static std::atomic<unsigned> counter{0};
+  for (;;) {
+    temporary = file.string() + ".tmp" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+    const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0) return {fd};
+    if (errno != EEXIST) fail(file, "write");
+  }
+}
 
 }  // namespace
 
@@ -50,10 +62,9 @@ std::string read_file(const std::filesystem::path& file) {
 }
 
 void write_atomically(const std::filesystem::path& file, std::string_view content) {
-  const std::filesystem::path temporary = file.string() + ".tmp" + std::to_string(::getpid());
+  std::filesystem::path temporary;
   {
-    Descriptor out{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
-    if (out.fd < 0) fail(file, "write");
+    Descriptor out = open_temporary(file, temporary);
     const auto give_up = [&] {
       const int error = errno;
       ::unlink(temporary.c_str());

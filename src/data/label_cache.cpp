@@ -100,14 +100,27 @@ void write_entry(Writer& out, const ImageEntry& entry) {
   for (const Polygon& polygon : entry.polygons) out.list(polygon);
 }
 
-// One small file a list of images; of lists that nobody scans any more, the oldest go.
+// One small file a list of images; of lists that nobody scans any more, the oldest go. Other ranks write and clean up at
+// the same time: a file that is gone before it is looked at is no failure, and one that a rank is writing is not counted
+// (a temporary file that somebody left behind goes as soon as it is older than what stays).
 void remove_oldest(const fs::path& folder) {
   constexpr std::size_t kMostFiles = 64;
   std::vector<std::pair<fs::file_time_type, fs::path>> files;
-  for (const auto& entry : fs::directory_iterator(folder)) files.emplace_back(entry.last_write_time(), entry.path());
-  if (files.size() <= kMostFiles) return;
-  std::sort(files.begin(), files.end());
-  for (std::size_t i = 0; i + kMostFiles < files.size(); ++i) fs::remove(files[i].second);
+  std::vector<fs::file_time_type> finished;
+  std::error_code gone;
+  for (fs::directory_iterator it(folder, gone), end; !gone && it != end; it.increment(gone)) {
+    std::error_code vanished;
+    const fs::file_time_type time = it->last_write_time(vanished);
+    if (vanished) continue;
+    files.emplace_back(time, it->path());
+    if (it->path().extension().empty()) finished.push_back(time);
+  }
+  if (finished.size() <= kMostFiles) return;
+  const auto oldest_kept = finished.end() - kMostFiles;
+  std::nth_element(finished.begin(), oldest_kept, finished.end());
+  for (const auto& [time, file] : files) {
+    if (time < *oldest_kept) fs::remove(file, gone);
+  }
 }
 
 ImageEntry read_entry(Reader& in, const fs::path& file) {

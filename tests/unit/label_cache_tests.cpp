@@ -1,4 +1,7 @@
 // The cache of a data set's scan.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <fstream>
 
@@ -131,6 +134,68 @@ TEST_CASE("the user's folder stays as it is, and a cache that cannot be written 
   CHECK(data.images.size() == 2);
   REQUIRE(data.warnings.size() == 2);
   CHECK_THAT(data.warnings[0], Contains("the label cache cannot be kept"));
+}
+
+TEST_CASE("files that vanish while old caches are cleared away are no failure") {
+  const Fixture set;
+  const fs::path folder = set.cache_file().parent_path();
+  fs::create_directories(folder);
+  // What a rank's listing holds of a file that another rank has renamed since: a name without a file.
+  fs::create_symlink("renamed", folder / "0123456789abcdef.tmp7-0");
+  check_expected(set.load_cached());
+  CHECK(fs::is_regular_file(set.cache_file()));
+}
+
+TEST_CASE("the caches of the last 64 lists of images are kept, with what is being written") {
+  const Fixture set;
+  const fs::path folder = set.cache_file().parent_path();
+  const auto now = fs::file_time_type::clock::now();
+  const auto made = [&](const std::string& name, int minutes) {
+    fs::create_directories(folder);
+    std::ofstream(folder / name) << "x";
+    fs::last_write_time(folder / name, now - std::chrono::minutes(minutes));
+  };
+  for (int i = 0; i < 70; ++i) made("list" + std::to_string(i), 10 + i);
+  made("new.tmp7-0", 5);
+  made("left-behind.tmp7-0", 100);
+  check_expected(set.load_cached());
+  CHECK(std::distance(fs::directory_iterator(folder), {}) == 65);  // this list, 63 others, the temporary file
+  CHECK(fs::exists(set.cache_file()));
+  CHECK(fs::exists(folder / "list62"));
+  CHECK(!fs::exists(folder / "list63"));
+  CHECK(fs::exists(folder / "new.tmp7-0"));
+  CHECK(!fs::exists(folder / "left-behind.tmp7-0"));
+}
+
+TEST_CASE("ranks of one host that scan at once all get the result, without a warning, and leave one cache file") {
+  const Fixture set;
+  constexpr int kRanks = 8, kRounds = 20;
+  std::vector<pid_t> ranks;
+  for (int rank = 0; rank < kRanks; ++rank) {
+    ranks.push_back(fork());
+    if (ranks.back() != 0) continue;
+    int failures = 0;
+    for (int round = 0; round < kRounds; ++round) {
+      try {
+        std::error_code ignored;
+        if (rank % 2 == 0) fs::remove(set.cache_file(), ignored);
+        // One warning: c.jpg is no image.
+        const YoloDataset data = set.load_cached();
+        failures += data.images.size() != 2 || data.warnings.size() != 1;
+      } catch (const std::exception&) {
+        ++failures;
+      }
+    }
+    _exit(failures);
+  }
+  for (const pid_t rank : ranks) {
+    int status = -1;
+    REQUIRE(waitpid(rank, &status, 0) == rank);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+  }
+  check_expected(set.load_cached());
+  CHECK(std::distance(fs::directory_iterator(set.cache_file().parent_path()), {}) == 1);
 }
 
 TEST_CASE("a class out of range is told from the cache too") {

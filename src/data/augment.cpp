@@ -113,9 +113,19 @@ LabelledImage random_perspective(const LabelledImage& in, const PerspectiveDraw&
   return out;
 }
 
+std::array<double, 3> hsv_factors(const HsvDraw& draw) {
+  return {draw.h * draw.gain_h + 1, draw.s * draw.gain_s + 1, draw.v * draw.gain_v + 1};
+}
+
+cv::Mat to_hsv(const cv::Mat& image) {
+  cv::Mat hsv;
+  cv::cvtColor(image, hsv, cv::COLOR_RGB2HSV);
+  return hsv;
+}
+
 HsvTables hsv_tables(const HsvDraw& draw) {
   constexpr double kHues = 180;  // OpenCV's 8-bit hue
-  const double h = draw.h * draw.gain_h + 1, s = draw.s * draw.gain_s + 1, v = draw.v * draw.gain_v + 1;
+  const auto [h, s, v] = hsv_factors(draw);
   HsvTables tables;
   for (int i = 0; i < 256; ++i) {
     tables.hue[i] = static_cast<unsigned char>(std::fmod(i * h, kHues));
@@ -128,8 +138,7 @@ HsvTables hsv_tables(const HsvDraw& draw) {
 void augment_hsv(cv::Mat& image, const HsvDraw& draw) {
   if (draw.gain_h == 0 && draw.gain_s == 0 && draw.gain_v == 0) return;
   const HsvTables tables = hsv_tables(draw);
-  cv::Mat hsv;
-  cv::cvtColor(image, hsv, cv::COLOR_RGB2HSV);
+  cv::Mat hsv = to_hsv(image);
   for (int y = 0; y < hsv.rows; ++y) {
     auto* row = hsv.ptr<cv::Vec3b>(y);
     for (int x = 0; x < hsv.cols; ++x) {

@@ -1,6 +1,7 @@
 /// \file
 /// Augmentations as pure functions of the drawn decisions (reference yolov5.md §5.8). Images are 8-bit RGB, HWC.
 #pragma once
+#include <array>
 #include <opencv2/core/mat.hpp>
 #include <opencv2/core/matx.hpp>
 #include <vector>
@@ -66,6 +67,12 @@ struct HsvTables {
   unsigned char hue[256], saturation[256], value[256];
 };
 HsvTables hsv_tables(const HsvDraw& draw);
+
+/// The factors of hue, saturation and value: draw * gain + 1.
+std::array<double, 3> hsv_factors(const HsvDraw& draw);
+
+/// OpenCV's 8-bit HSV of an image, hue in 0..179.
+cv::Mat to_hsv(const cv::Mat& image);
 
 /// Hue, saturation and value gains through OpenCV's 8-bit HSV; untouched when all gains are 0.
 void augment_hsv(cv::Mat& image, const HsvDraw& draw);

@@ -48,10 +48,7 @@ void store_sample(Slot& slot, std::size_t i, Sample&& sample) {
   const int h = slot.plan.height, w = slot.plan.width;
   if (sample.image.rows != h || sample.image.cols != w) throw Error("an image does not have the size of its batch");
   const std::size_t plane = static_cast<std::size_t>(h) * static_cast<std::size_t>(w);
-  std::uint8_t* base = slot.batch.images.mutable_data_ptr<std::uint8_t>() + 3 * plane * i;
-  cv::Mat planes[3] = {cv::Mat(h, w, CV_8UC1, base), cv::Mat(h, w, CV_8UC1, base + plane),
-                       cv::Mat(h, w, CV_8UC1, base + 2 * plane)};
-  cv::split(sample.image, planes);
+  to_planes(sample.image, slot.batch.images.mutable_data_ptr<std::uint8_t>() + 3 * plane * i);
   slot.labels[i] = std::move(sample.labels);
   slot.batch.geometry[i] = sample.geometry;
 }

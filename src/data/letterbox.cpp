@@ -16,12 +16,16 @@ cv::Size size_of_longest(int height, int width, int imgsz, bool round_up) {
   return {side(width), side(height)};
 }
 
+std::optional<int> longest_side_interpolation(int longest, int imgsz, bool augment) {
+  if (longest == imgsz) return std::nullopt;
+  return augment || longest < imgsz ? cv::INTER_LINEAR : cv::INTER_AREA;
+}
+
 cv::Mat resize_to_longest(const cv::Mat& image, int imgsz, bool augment, bool round_up) {
-  const int longest = std::max(image.rows, image.cols);
-  if (longest == imgsz) return image;
+  const std::optional<int> how = longest_side_interpolation(std::max(image.rows, image.cols), imgsz, augment);
+  if (!how) return image;
   cv::Mat out;
-  cv::resize(image, out, size_of_longest(image.rows, image.cols, imgsz, round_up), 0, 0,
-             augment || longest < imgsz ? cv::INTER_LINEAR : cv::INTER_AREA);
+  cv::resize(image, out, size_of_longest(image.rows, image.cols, imgsz, round_up), 0, 0, *how);
   return out;
 }
 

@@ -2,6 +2,7 @@
 /// Resizing and padding to the network input (reference yolov5.md §5.4, §5.5). Images are 8-bit RGB, HWC.
 #pragma once
 #include <opencv2/core/mat.hpp>
+#include <optional>
 
 namespace valbench {
 
@@ -11,8 +12,11 @@ inline constexpr int kPaddingGrey = 114;
 /// Size of an image whose longer side becomes `imgsz`: sides truncated (v7.0), or rounded up (head).
 cv::Size size_of_longest(int height, int width, int imgsz, bool round_up);
 
-/// Resizes so that the longer side is `imgsz`, enlarging small images too: bilinear when augmenting or enlarging, area
-/// otherwise.
+/// OpenCV's interpolation of the next function: bilinear when augmenting or enlarging, area otherwise; none where the
+/// size stays.
+std::optional<int> longest_side_interpolation(int longest, int imgsz, bool augment);
+
+/// Resizes so that the longer side is `imgsz`, enlarging small images too.
 cv::Mat resize_to_longest(const cv::Mat& image, int imgsz, bool augment, bool round_up = false);
 
 /// How an image of one size is placed in a network input.

@@ -158,6 +158,13 @@ Sample training_sample(const ResizedImages& images, std::int64_t index, const It
   return sample;
 }
 
+void to_planes(const cv::Mat& image, std::uint8_t* planes) {
+  const std::size_t plane = image.total();
+  cv::Mat out[3];
+  for (std::size_t c = 0; c < 3; ++c) out[c] = cv::Mat(image.rows, image.cols, CV_8UC1, planes + c * plane);
+  cv::split(image, out);
+}
+
 Sample validation_sample(const ResizedImages& images, std::int64_t index, int height, int width) {
   Sample sample;
   const LabelledImage item = letterboxed(images, index, height, width, sample.geometry);

@@ -57,4 +57,7 @@ Sample training_sample(const ResizedImages& images, std::int64_t index, const It
 /// A validation item, letterboxed to `height` x `width` (never enlarged after load_image).
 Sample validation_sample(const ResizedImages& images, std::int64_t index, int height, int width);
 
+/// The image as three planes (CHW), as the network takes it.
+void to_planes(const cv::Mat& image, std::uint8_t* planes);
+
 }  // namespace valbench

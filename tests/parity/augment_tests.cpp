@@ -1,6 +1,9 @@
 // Augmentations against augment*.json: every random decision is taken from the file (golden page
 // data_training_validation.md).
 #include "data/augment.h"
+
+#include <opencv2/core.hpp>
+
 #include "data/letterbox.h"
 #include "data/mosaic.h"
 #include "data/sample.h"
@@ -62,8 +65,19 @@ void compare_warp(const LabelledImage& in, const PerspectiveDraw& draw, int bord
   }
   CHECK(box_candidates(in.boxes, warped, draw.scale) == g["kept_mask"].get<std::vector<bool>>());
   const LabelledImage out = random_perspective(in, draw, border);
+  // An image that no warp touches is not copied either.
+  const std::string warp =
+      out.image.data == in.image.data ? "none" : draw.projective ? "warpPerspective" : "warpAffine";
+  CHECK(warp == g["warp"].get<std::string>());
   compare_image(out.image, g["output"], "warped image", deviations);
   compare_boxes(out.boxes, g["labels_out_cls_x1_y1_x2_y2"], "kept boxes", deviations);
+}
+
+// A mosaic's tiles in any order: the first image and its partners.
+void check_tiles(const json& tiles, const json& first, const json& partners) {
+  auto drawn = partners.get<std::vector<std::int64_t>>();
+  drawn.push_back(first);
+  CHECK_THAT(tiles.get<std::vector<std::int64_t>>(), Catch::Matchers::UnorderedEquals(drawn));
 }
 
 // The draws of a whole item, in YOLOv5's draw order.
@@ -88,9 +102,11 @@ ItemDraw item_draw_of(const json& g) {
   draw.mosaic = happens("mosaic");
   if (draw.mosaic) {
     draw.tiles = mosaic_draw_of(d, 0, projective);
+    check_tiles(d["shuffle"][0], g["index"], d["choices"][0]);
     draw.mixup = happens("mixup");
     if (draw.mixup) {
       draw.mixup_tiles = mosaic_draw_of(d, 1, projective);
+      check_tiles(d["shuffle"][1], d["randint"][0], d["choices"][1]);
       draw.mixup_ratio = d["beta"][0];
     }
   } else {
@@ -111,9 +127,17 @@ ResizedImages images_of(const json& golden, int imgsz) {
           {.imgsz = imgsz, .augment = true, .keep = false}};
 }
 
+// Where an item was placed in the input: a mosaic has no such place (YOLOv5 gives None).
+bool has_shapes(const Sample& sample) {
+  const ImageGeometry& g = sample.geometry;
+  return g.ratio_h != 1 || g.ratio_w != 1 || g.pad_h != 0 || g.pad_w != 0;
+}
+
 void compare_mosaic(const json& golden, const json& g, Deviations& deviations) {
   const int imgsz = g["imgsz"];
   const ResizedImages images = images_of(golden, imgsz);
+  const json& drawn = g["first_index_and_3_choices"];
+  check_tiles(g["order_after_shuffle_TL_TR_BL_BR"], drawn[0], json(drawn.begin() + 1, drawn.end()));
   std::array<MosaicTile, 4> tiles;
   for (std::size_t i = 0; i < 4; ++i) {
     const std::size_t index = g["order_after_shuffle_TL_TR_BL_BR"][i];
@@ -169,6 +193,7 @@ TEST_CASE("mixup equals YOLOv5's") {
             source_image("file_list[" + g["images"][i].dump() + "] letterboxed to " + g["imgsz"].dump(), images);
         in[i].boxes.resize(images.dataset().images[g["images"][i]].labels.size());
         compare_image(in[i].image, g["inputs"][i], "input", deviations);
+        deviations.add("label counts", static_cast<double>(in[i].boxes.size()), g["labels_count"][i], 0, 0);
       }
       const LabelledImage out = mixup(in[0], in[1], g["r"]);
       compare_image(out.image, g["output"], "mixup", deviations);
@@ -189,6 +214,12 @@ TEST_CASE("HSV tables and pixels equal YOLOv5's") {
       const int size = std::max(g["input"]["shape_hw"][0].get<int>(), g["input"]["shape_hw"][1].get<int>());
       cv::Mat image = source_image(g["source"], images_of(golden, size));
       compare_image(image, g["input"], "input", deviations);
+      const cv::Scalar sums = cv::sum(to_hsv(image));
+      const std::array<double, 3> factors = hsv_factors(draw);
+      for (std::size_t c = 0; c < 3; ++c) {
+        deviations.add("input HSV sums", sums[static_cast<int>(c)], g["input_hsv_channel_sums"][c], 0, 0);
+        deviations.add("factors", as_printed(factors[c]), g["factors_r"][c], 1e-12, 0);
+      }
       const HsvTables tables = hsv_tables(draw);
       for (std::size_t i = 0; i < 256; ++i) {
         deviations.add("tables", tables.hue[i], g["luts_h_s_v"][0][i], 0, 0);
@@ -210,6 +241,8 @@ TEST_CASE("flips and whole items equal YOLOv5's") {
     for (const char* kind : {"flips", "full_item"}) {
       for (const json& g : golden[kind]) {
         const Sample sample = training_sample(images_of(golden, g["imgsz"]), g["index"], item_draw_of(g));
+        CHECK(has_shapes(sample) != g["shapes_is_none"].get<bool>());
+        compare_planes(sample.image, g["tensor_chw_sum_rgb"], kind, deviations);
         compare_image(sample.image, g["image"], kind, deviations);
         compare_rows(sample.labels, g["labels_final_cls_x_y_w_h_normalised"], std::string(kind) + " labels",
                      deviations);

@@ -1,6 +1,7 @@
 // Decoding, resizing, letterbox, labels and rect batches against dataset*.json (golden page
 // data_training_validation.md).
 #include <algorithm>
+#include <opencv2/imgproc.hpp>
 
 #include "data/batch_plan.h"
 #include "data/image_file.h"
@@ -39,9 +40,23 @@ Letterbox compare_letterbox(const cv::Mat& image, const json& golden, Deviations
   return box;
 }
 
+void compare_load_image(const ResizedImages& images, const cv::Mat& resized, const json& golden, bool training,
+                        Deviations& deviations) {
+  compare_image(resized, golden, "load_image", deviations);
+  const ImageEntry& entry = images.dataset().images[0];
+  const std::array<int, 4> sizes = {entry.height, entry.width, resized.rows, resized.cols};
+  for (std::size_t i = 0; i < 2; ++i) {
+    deviations.add("load_image sizes", sizes[i], golden["hw0"][i], 0, 0);
+    deviations.add("load_image sizes", sizes[2 + i], golden["hw"][i], 0, 0);
+  }
+  const auto how = longest_side_interpolation(std::max(entry.height, entry.width), images.imgsz(), training);
+  const std::string name = !how ? "none" : *how == cv::INTER_LINEAR ? "INTER_LINEAR" : "INTER_AREA";
+  CHECK(name == golden["interpolation"].get<std::string>());
+}
+
 void compare_item(const ResizedImages& images, const json& golden, bool training, Deviations& deviations) {
   const cv::Mat resized = images.image(0);
-  compare_image(resized, golden["load_image"], "load_image", deviations);
+  compare_load_image(images, resized, golden["load_image"], training, deviations);
   const Letterbox box = compare_letterbox(resized, golden["letterbox"], deviations);
   const std::vector<LabelRow>& labels = images.dataset().images[0].labels;
   CHECK(labels.size() == golden["n_labels_in"].get<std::size_t>());
@@ -54,7 +69,9 @@ void compare_item(const ResizedImages& images, const json& golden, bool training
   const Sample sample =
       training ? training_sample(images, 0, ItemDraw{}) : validation_sample(images, 0, shape[0], shape[1]);
   compare_rows(sample.labels, golden["labels_final_cls_x_y_w_h_normalised"], "final labels", deviations);
+  CHECK(sample.labels.size() == golden["n_labels_out"].get<std::size_t>());
   compare_image(sample.image, golden["letterbox"], "item", deviations);
+  compare_planes(sample.image, golden["tensor_sum_rgb"], "item", deviations);
   if (!golden.contains("shapes_for_rescaling")) return;
   const json& shapes = golden["shapes_for_rescaling"];
   const ImageGeometry& g = sample.geometry;
@@ -72,16 +89,19 @@ void compare_rect(const YoloDataset& dataset, const json& golden, bool ordered, 
       plan_validation_batches(dataset, {}, golden["imgsz"], golden["batch_size"], 32, BatchShape::rect, golden["pad"]);
   REQUIRE(plans.size() == golden["batch_shapes_hw"].size());
   std::size_t at = 0;
+  std::vector<std::string> names;
   for (std::size_t b = 0; b < plans.size(); ++b) {
     deviations.add("rect shapes", plans[b].height, golden["batch_shapes_hw"][b][0], 0, 0);
     deviations.add("rect shapes", plans[b].width, golden["batch_shapes_hw"][b][1], 0, 0);
     for (const std::int64_t i : plans[b].images) {
       const std::string name = dataset.images[static_cast<std::size_t>(i)].file.filename();
       if (ordered) CHECK(name == golden["order"][at].get<std::string>());
+      names.push_back(name);
       ++at;
     }
   }
   CHECK(at == golden["order"].size());
+  if (ordered) CHECK(std::is_sorted(names.begin(), names.end()) == golden["order_is_name_sorted"].get<bool>());
 }
 
 // The sizes are in the names: s_HEIGHTxWIDTH.png.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <numeric>
 #include <opencv2/core/mat.hpp>
 #include <string>
 
@@ -12,6 +13,7 @@
 #include "data/image_file.h"
 #include "data/label_file.h"
 #include "data/resized_images.h"
+#include "data/sample.h"
 #include "tests/support/golden_json.h"
 
 namespace valbench::test {
@@ -73,6 +75,18 @@ inline void compare_image(const cv::Mat& image, const nlohmann::json& golden, co
     for (int c = 0; c < 3; ++c) deviations.add(name + " pixels", image.at<cv::Vec3b>(p[0], p[1])[c], p[2 + c], 0, 0);
   }
   deviations.add(name + " crc32", crc32_of(image), golden["crc32_rgb_hwc"].get<double>(), 0, 0);
+}
+
+/// The sums of the three planes that an item becomes in a batch (CHW).
+inline void compare_planes(const cv::Mat& image, const nlohmann::json& golden, const std::string& name,
+                           Deviations& deviations) {
+  std::vector<std::uint8_t> planes(3 * image.total());
+  to_planes(image, planes.data());
+  for (std::size_t c = 0; c < 3; ++c) {
+    const auto begin = planes.begin() + static_cast<std::ptrdiff_t>(c * image.total());
+    const double sum = std::accumulate(begin, begin + static_cast<std::ptrdiff_t>(image.total()), 0.0);
+    deviations.add(name + " tensor sums", sum, golden[c], 0, 0);
+  }
 }
 
 /// Label boxes against rows [class, x1, y1, x2, y2].

@@ -46,6 +46,8 @@ std::int64_t total_of(const at::Tensor& t) { return t.sum().item<std::int64_t>()
 void compare_assignment(const AssignedTargets& rows, const json& golden, Deviations& deviations) {
   REQUIRE(rows.rows() == golden["matches"].get<std::int64_t>());
   if (rows.rows() == 0) return;
+  const at::Tensor cells = at::stack({rows.image, rows.anchor, rows.gj, rows.gi}, 1);
+  CHECK(std::get<0>(at::unique_dim(cells, 0)).size(0) == golden["distinct_cells"].get<std::int64_t>());
   const json& sums = golden["index_sums"];
   CHECK(total_of(rows.image) == sums["image"].get<std::int64_t>());
   CHECK(total_of(rows.anchor) == sums["anchor"].get<std::int64_t>());
@@ -92,6 +94,8 @@ void compare_case(const json& golden, const json& formula) {
     const json& expected = golden["levels"][level];
     raw.push_back(formula_level(expected, formula, level));
     const std::int64_t ny = raw[level].size(2), nx = raw[level].size(3);
+    CHECK(ny * golden["strides"][level].get<std::int64_t>() == golden["image_h"].get<std::int64_t>());
+    CHECK(nx * golden["strides"][level].get<std::int64_t>() == golden["image_w"].get<std::int64_t>());
     if (targets.size(0) == 0) continue;
     compare_assignment(assign_targets(targets, anchors[static_cast<std::int64_t>(level)], ny, nx, gains.anchor_t),
                        expected, deviations);

@@ -134,6 +134,11 @@ void compare_eval(const std::string& name, DetectionModel& model, const json& go
   }
   const at::Tensor decoded = model.decode(raw);
   compare_tensor(name + " decoded", decoded, golden["decoded"], kDecoded, deviations);
+  const json& columns = golden["decoded"]["column_sums_first6"];
+  for (std::size_t c = 0; c < columns.size(); ++c) {
+    deviations.add(name + " decoded columns", sum_of(decoded.select(2, static_cast<std::int64_t>(c))), columns[c], 0,
+                   kDecoded.l2);
+  }
   for (const json& row : golden["decoded"].value("rows_first6_columns", json::array())) {
     for (int column = 0; column < 6; ++column) {
       deviations.add(name + " decoded rows", decoded[0][row[0].get<std::int64_t>()][column].item<double>(),
@@ -257,6 +262,23 @@ TEST_CASE("networks agree with YOLOv5's in sizes, evaluation, training and fused
       INFO(file << ": " << key);
       compare_model(key, model, golden["coefficients"]);
     }
+  }
+}
+
+TEST_CASE("the formula image is YOLOv5's input") {
+  const auto files = golden_files("models");
+  if (files.empty()) VB_SKIP("no models*.json in " + golden_folder().string() + "; set VALBENCH_GOLDEN");
+  for (const auto& file : files) {
+    const json golden = read_json(file), &check = golden["image_check"];
+    const at::Tensor images = formula_images(check["shape"], golden["coefficients"]);
+    Deviations deviations;
+    deviations.add("image mean", images.to(at::kDouble).mean().item<double>(), check["mean"], 1e-8, 0);
+    deviations.add("image l2", l2(images), check["l2"], 0, 1e-8);
+    const at::Tensor flat = images.flatten();
+    for (const json& sample : check["samples"]) {
+      deviations.add("image samples", flat[sample[0].get<std::int64_t>()].item<double>(), sample[1], 1e-8, 0);
+    }
+    deviations.print_and_check(file.filename());
   }
 }
 

@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include "detect/max_pool.h"
+#include "detect/norm_sync.h"
+
 namespace valbench {
 namespace {
 
@@ -58,8 +61,8 @@ void visit_named_convs(const std::string& prefix, Block& block, const ConvVisito
 at::Tensor conv_norm_silu(const ConvBlock& block, const at::Tensor& x, bool training) {
   at::Tensor y = at::conv2d(x, block.weight, block.bias, block.stride, block.padding);
   if (!block.fused()) {
-    y = at::batch_norm(y, block.norm_weight, block.norm_bias, block.running_mean, block.running_var, training,
-                       kNormMomentum, kNormEpsilon, /*cudnn_enabled=*/true);
+    y = batch_norm(y, block.norm_weight, block.norm_bias, block.running_mean, block.running_var, training,
+                   {kNormMomentum, kNormEpsilon});
   }
   return activate(y);
 }
@@ -71,7 +74,7 @@ at::Tensor forward_c3(const C3& block, const at::Tensor& x, bool training) {
 }
 
 at::Tensor forward_sppf(const Sppf& block, const at::Tensor& x, bool training) {
-  const auto pool = [&](const at::Tensor& in) { return at::max_pool2d(in, block.kernel, 1, block.kernel / 2); };
+  const auto pool = [&](const at::Tensor& in) { return same_size_max_pool(in, block.kernel); };
   const at::Tensor y0 = conv_norm_silu(block.cv1, x, training);
   const at::Tensor y1 = pool(y0), y2 = pool(y1);
   return conv_norm_silu(block.cv2, at::cat({y0, y1, y2, pool(y2)}, 1), training);

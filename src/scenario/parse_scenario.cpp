@@ -6,6 +6,7 @@
 #include "scenario/axis.h"
 #include "scenario/scenario.h"
 #include "scenario/spec_fields.h"
+#include "scenario/training_keys.h"
 #include "scenario/weights_file.h"
 #include "scenario/yaml_section.h"
 
@@ -28,6 +29,12 @@ const std::vector<std::string> kValidationKeys = {"placement", "interval", "subs
 const std::vector<std::string> kSynthKeys = {"train_images", "val_images",        "classes", "width", "height",
                                              "vary",         "objects_per_image", "quality", "seed"};
 const std::vector<std::string> kModels = {"yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x"};
+
+std::vector<std::string> root_keys() {
+  std::vector<std::string> keys = kRootKeys;
+  keys.insert(keys.end(), training_keys().begin(), training_keys().end());
+  return keys;
+}
 
 std::vector<std::string> hyp_keys() {
   std::vector<std::string> keys = {"base"};
@@ -300,6 +307,14 @@ void read_device(const YamlSection& root, const Machine& machine, RunSpec& base)
     root.fail("amp", "mixed precision needs a GPU, this sweep runs on the CPU", "auto, off");
 }
 
+/// Every strategy must go with the training options.
+void check_training_keys(const YamlSection& root, RunSpec spec, const std::vector<ValidationSpec>& strategies) {
+  for (const ValidationSpec& strategy : strategies) {
+    spec.validation = strategy;
+    if (const auto conflict = find_option_conflict(spec)) root.fail(conflict->key, conflict->reason, conflict->allowed);
+  }
+}
+
 /// A name of `strategies`; with axes, a strategy's own name stands for its first point.
 std::string resolve_baseline(const YamlSection& root, const std::vector<ValidationSpec>& named,
                              const std::vector<ValidationSpec>& points) {
@@ -326,13 +341,17 @@ Override parse_override(const std::string& text) {
 
 Scenario parse_training(const std::vector<Override>& options, const Machine& machine) {
   const YamlSource source{"", std::filesystem::current_path(), options};
-  const YamlSection root(source, source.load(), "", kRootKeys);
+  const YamlSection root(source, source.load(), "", root_keys());
   Scenario scenario;
   read_training(root, machine, scenario);
   read_device(root, machine, scenario.base);
+  read_training_keys(root, scenario.base);
   read_hyp(root, scenario.base);
   read_validation(YamlSection(source, root.node("validation"), "validation", kValidationKeys),
                   scenario.base.validation);
+  // Without validations the fitness stays 0, and v7.0 takes every tie for an improvement: it never stops.
+  if (scenario.base.validation.placement == Placement::none) scenario.base.patience = 0;
+  check_training_keys(root, scenario.base, {scenario.base.validation});
   read_data(root, scenario);
   return scenario;
 }
@@ -340,7 +359,7 @@ Scenario parse_training(const std::vector<Override>& options, const Machine& mac
 Scenario parse_scenario(const std::filesystem::path& file, const std::vector<Override>& overrides,
                         const Machine& machine) {
   const YamlSource source{file.string(), std::filesystem::absolute(file).parent_path(), overrides};
-  const YamlSection root(source, source.load(), "", kRootKeys);
+  const YamlSection root(source, source.load(), "", root_keys());
   Scenario scenario;
   scenario.file = std::filesystem::absolute(file).lexically_normal();
   scenario.name = file.stem().string();
@@ -348,11 +367,13 @@ Scenario parse_scenario(const std::filesystem::path& file, const std::vector<Ove
   scenario.base.scenario = scenario.name;
   read_training(root, machine, scenario);
   read_device(root, machine, scenario.base);
+  read_training_keys(root, scenario.base);
   read_hyp(root, scenario.base);
   read_validation(YamlSection(source, root.node("validation"), "validation", kValidationKeys),
                   scenario.base.validation);
   const auto named = read_strategies(root, scenario.base.validation);
   scenario.strategies = multiply(named, read_axes(root));
+  check_training_keys(root, scenario.base, scenario.strategies);
   scenario.baseline = resolve_baseline(root, named, scenario.strategies);
   root.integer("rounds", scenario.rounds, 1, 10'000);
   root.number("margin", scenario.margin, 0.0, 1.0);
@@ -361,7 +382,7 @@ Scenario parse_scenario(const std::filesystem::path& file, const std::vector<Ove
 }
 
 std::vector<std::pair<std::string, std::vector<std::string>>> scenario_keys() {
-  return {{"", kRootKeys},
+  return {{"", root_keys()},
           {"validation", kValidationKeys},
           {"strategies", strategy_keys()},
           {"synth", kSynthKeys},

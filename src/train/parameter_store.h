@@ -19,7 +19,9 @@ struct ParameterSegment {
 class ParameterStore {
  public:
   /// Takes over the model's tensors; the model must outlive the store and not be moved to another device afterwards.
-  explicit ParameterStore(DetectionModel& model);
+  /// \param freeze layers whose parameters get no gradient (§4.6); their running statistics move on. Throws InputError for a layer that
+  /// the model does not have, and when nothing is left to train.
+  explicit ParameterStore(DetectionModel& model, const std::vector<int>& freeze = {});
 
   const at::Tensor& state() const { return state_; }            ///< Everything that floats, flat_state_layout order.
   const at::Tensor& parameters() const { return parameters_; }  ///< The trainable front part of state().
@@ -29,7 +31,9 @@ class ParameterStore {
 
   /// YOLOv5's order: 0 bias, 1 weight (decays), 2 norm weight.
   const std::array<ParameterSegment, 3>& groups() const { return groups_; }
-  /// Trainable entries in flat order.
+  /// The parts of `flat` (of the length of parameters()) that belong to a group and are not frozen, as few and long as possible.
+  std::vector<at::Tensor> active_parts(std::size_t group, const at::Tensor& flat) const;
+  /// Trainable entries that are not frozen, in flat order.
   const std::vector<StateSlice>& slices() const { return slices_; }
   at::Tensor& entry(const StateSlice& slice) { return model_.state()[slice.entry].tensor; }
 
@@ -37,6 +41,7 @@ class ParameterStore {
   DetectionModel& model_;
   at::Tensor state_, parameters_, buffers_, gradients_;
   std::array<ParameterSegment, 3> groups_{};
+  std::array<std::vector<ParameterSegment>, 3> active_;
   std::vector<StateSlice> slices_;
 };
 

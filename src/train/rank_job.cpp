@@ -12,6 +12,7 @@
 #include "data/data_loader.h"
 #include "detect/detection_model.h"
 #include "train/checkpoint.h"
+#include "train/deterministic.h"
 #include "train/machine.h"
 #include "train/run_assembly.h"
 #include "validate/exactness.h"
@@ -113,6 +114,7 @@ void run_rank_job(const RunSpec& spec, Communicator& communicator, const Progres
   record.begin_realtime_ns = realtime_ns();
   record.begin_monotonic_ns = now_ns();
   const c10::Device device = device_of(spec, communicator.rank());
+  use_deterministic_algorithms(spec.deterministic);
   Tracer& tracer = instruments.tracer();
   RankParts parts = build(spec, communicator, tracer, device);
   std::filesystem::create_directories(spec.folder / "weights");

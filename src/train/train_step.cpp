@@ -3,19 +3,24 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <optional>
 
+#include "detect/norm_sync.h"
 #include "train/ema.h"
 #include "train/gradient_sync.h"
 #include "train/lr_schedule.h"
 #include "train/mixed_precision.h"
+#include "train/multi_scale.h"
+#include "train/optimizer.h"
 #include "train/parameter_store.h"
-#include "train/sgd.h"
 
 namespace valbench {
 namespace {
 
 constexpr double kMaxGradientNorm = 10.0;
+constexpr int kSmallestStride = 32;  // Of --multi-scale's sizes (§4.2).
+constexpr int kQuadLossFactor = 4;   // A row of a quad batch holds four images.
 
 /// v7.0 writes model.half().float() before the first step (§4.8): every weight becomes a value that fp16 can hold.
 void round_to_half(const at::Tensor& state) { at::Tensor(state).copy_(state.to(at::kHalf)); }
@@ -25,10 +30,16 @@ std::optional<Ema> make_ema(const Communicator& communicator, const ParameterSto
   return Ema(store.state());
 }
 
-ParameterStore make_store(DetectionModel& model, c10::Device device) {
+ParameterStore make_store(DetectionModel& model, c10::Device device, const std::vector<int>& freeze) {
   model.to(device, at::kFloat);
   if (device.is_cuda()) use_channels_last(model.state());
-  return ParameterStore(model);
+  return ParameterStore(model, freeze);
+}
+
+/// Empty where batch norm keeps to a rank's own images.
+SumOverRanks norm_sum(const RunSpec& spec, Communicator& communicator) {
+  if (!spec.sync_bn || communicator.world_size() == 1) return {};
+  return [&communicator](const at::Tensor& tensor) { communicator.all_reduce_sum(tensor)->wait(); };
 }
 
 }  // namespace
@@ -40,12 +51,13 @@ struct TrainStep::State {
         communicator(comm),
         tracer(trace),
         device(dev),
-        store(make_store(trained, dev)),
+        store(make_store(trained, dev, run.freeze)),
         ema(make_ema(comm, store)),
         schedule(run.hyp, run.cos_lr, run.epochs, run.batch_size, batches_per_epoch),
-        optimizer(store, scaled_weight_decay(run.hyp.weight_decay, run.batch_size)),
+        optimizer(make_optimizer(run.optimizer, store, scaled_weight_decay(run.hyp.weight_decay, run.batch_size), run.hyp.momentum)),
         scaler(dev),
         sync(store, comm),
+        sum_over_ranks(norm_sum(run, comm)),
         loss_sum(at::zeros({3}, at::TensorOptions().device(dev).dtype(at::kFloat))),
         batches(batches_per_epoch) {
     const c10::NoGradGuard no_gradients;
@@ -57,6 +69,8 @@ struct TrainStep::State {
   }
 
   void optimize(const StepRates& rates, StepReport& report);
+  at::Tensor images_of(const Batch& batch, std::int64_t index) const;
+  at::Tensor objective(const at::Tensor& images, const at::Tensor& targets, std::int64_t index, StepReport& report);
 
   const RunSpec& spec;
   DetectionModel& model;
@@ -66,9 +80,10 @@ struct TrainStep::State {
   ParameterStore store;
   std::optional<Ema> ema;
   LrSchedule schedule;
-  Sgd optimizer;
+  std::unique_ptr<Optimizer> optimizer;
   GradientScaler scaler;
   GradientReducer sync;
+  SumOverRanks sum_over_ranks;
   std::optional<DetectionLoss> loss;
   at::Tensor loss_sum;
   std::int64_t batches;
@@ -83,7 +98,7 @@ void TrainStep::State::optimize(const StepRates& rates, StepReport& report) {
     const ScopedSpan span(tracer, Phase::train_optimizer, batches_in_epoch);
     if (scaled) scaler.unscale(store.gradients());
     report.gradient_norm = clip_gradient_norm(store.gradients(), kMaxGradientNorm);
-    optimizer.step(rates, scaled ? std::optional<at::Tensor>(scaler.found_inf()) : std::nullopt);
+    optimizer->step(rates, scaled ? std::optional<at::Tensor>(scaler.found_inf()) : std::nullopt);
     if (scaled) scaler.update();
     store.zero_gradients();
   }
@@ -92,6 +107,31 @@ void TrainStep::State::optimize(const StepRates& rates, StepReport& report) {
   if (!ema) return;
   const ScopedSpan span(tracer, Phase::train_ema, batches_in_epoch);
   ema->update(store.state());
+}
+
+at::Tensor TrainStep::State::images_of(const Batch& batch, std::int64_t index) const {
+  const auto layout = device.is_cuda() ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+  const at::Tensor images = batch.images.to(device, /*non_blocking=*/true).to(at::kFloat, false, false, layout).div_(255);
+  if (!spec.multi_scale) return images;
+  const int stride = std::max(kSmallestStride, *std::max_element(model.strides().begin(), model.strides().end()));
+  return resize_batch(images, draw_batch_size(spec.seed, communicator.rank(), epoch, index, spec.imgsz, stride), stride);
+}
+
+at::Tensor TrainStep::State::objective(const at::Tensor& images, const at::Tensor& targets, std::int64_t index, StepReport& report) {
+  const AutocastScope autocast(spec.amp);
+  std::vector<at::Tensor> raw;
+  {
+    const ScopedSpan span(tracer, Phase::train_forward, index);
+    const NormSyncScope norm_sync(sum_over_ranks);
+    raw = model.forward(images, /*training=*/true);
+  }
+  const ScopedSpan span(tracer, Phase::train_loss, index);
+  const LossResult result = (*loss)(raw, targets);
+  report.loss_total = result.total.detach();
+  report.loss_items = result.items;
+  const int factor = communicator.world_size() * (spec.quad ? kQuadLossFactor : 1);
+  const at::Tensor scaled = factor > 1 ? result.total * factor : result.total;
+  return spec.amp == AmpMode::fp16 ? scaler.scale(scaled) : scaled;
 }
 
 TrainStep::TrainStep(const RunSpec& spec, DetectionModel& model, Communicator& communicator, Tracer& tracer,
@@ -118,8 +158,7 @@ StepReport TrainStep::run(const Batch& batch, std::int64_t index) {
   at::Tensor images, targets;
   {
     const ScopedSpan span(s.tracer, Phase::train_h2d, index);
-    const auto layout = s.device.is_cuda() ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-    images = batch.images.to(s.device, /*non_blocking=*/true).to(at::kFloat, false, false, layout).div_(255);
+    images = s.images_of(batch, index);
     targets = batch.targets.to(s.device, /*non_blocking=*/true);
   }
   if (s.communicator.world_size() > 1) {
@@ -127,21 +166,7 @@ StepReport TrainStep::run(const Batch& batch, std::int64_t index) {
     const ScopedSpan span(s.tracer, Phase::train_sync, index);
     s.communicator.broadcast(s.store.buffers(), 0);
   }
-  at::Tensor objective;
-  {
-    const AutocastScope autocast(s.spec.amp);
-    std::vector<at::Tensor> raw;
-    {
-      const ScopedSpan span(s.tracer, Phase::train_forward, index);
-      raw = s.model.forward(images, /*training=*/true);
-    }
-    const ScopedSpan span(s.tracer, Phase::train_loss, index);
-    LossResult loss = (*s.loss)(raw, targets);
-    report.loss_total = loss.total.detach();
-    report.loss_items = loss.items;
-    objective = s.communicator.world_size() > 1 ? loss.total * s.communicator.world_size() : loss.total;
-    if (s.spec.amp == AmpMode::fp16) objective = s.scaler.scale(objective);
-  }
+  const at::Tensor objective = s.objective(images, targets, index, report);
   s.sync.arm(s.spec.gradient_sync == GradientSync::micro_batch || step_due);
   {
     const ScopedSpan span(s.tracer, Phase::train_backward, index);
@@ -175,6 +200,7 @@ const at::Tensor& TrainStep::ema_state() const {
   return state_->ema ? state_->ema->state() : undefined;
 }
 std::int64_t TrainStep::ema_updates() const { return state_->ema ? state_->ema->updates() : 0; }
+Optimizer& TrainStep::optimizer() { return *state_->optimizer; }
 const DetectionLoss& TrainStep::loss() const { return *state_->loss; }
 DetectionModel& TrainStep::model() { return state_->model; }
 

@@ -1,6 +1,6 @@
 /// \file
 /// One training step as YOLOv5 v7.0 has it (reference yolov5.md §4): warm-up, forward, loss, backward, gradient averaging, accumulation,
-/// clipping, SGD, EMA. Nothing in a step waits for the device.
+/// clipping, optimizer, EMA. Nothing in a step waits for the device.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -14,6 +14,7 @@
 #include "detect/detection_model.h"
 #include "scenario/run_spec.h"
 #include "trace/tracer.h"
+#include "train/optimizer.h"
 
 namespace valbench {
 
@@ -47,6 +48,7 @@ class TrainStep {
   const at::Tensor& parameters() const;   ///< The trainable part of model_state().
   const at::Tensor& ema_state() const;    ///< Flat EMA state; rank 0 only, undefined elsewhere.
   std::int64_t ema_updates() const;
+  Optimizer& optimizer();  ///< For saving and restoring its state.
   const DetectionLoss& loss() const;
   DetectionModel& model();
 

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "base/error.h"
+
 namespace valbench {
 namespace {
 
@@ -76,6 +78,11 @@ at::Tensor batch_norm(const at::Tensor& x, const at::Tensor& weight, const at::T
                       const at::Tensor& running_var, bool training, NormConstants constants) {
   if (training && current_sum != nullptr) {
     return SynchronisedBatchNorm::apply(x, weight, bias, running_mean, running_var, constants, current_sum);
+  }
+  if (training && x.numel() == x.size(1)) {
+    // Torch's Python side refuses it too; its kernel would divide by zero and leave NaN in the running statistics.
+    throw InputError("batch norm cannot train on one value per channel: a batch of one image shrank to 1 x 1 pixel. Use a larger imgsz or "
+                     "batch_size, or leave multi_scale or quad off");
   }
   return at::batch_norm(x, weight, bias, running_mean, running_var, training, constants.momentum, constants.epsilon,
                         /*cudnn_enabled=*/true);

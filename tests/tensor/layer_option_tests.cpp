@@ -5,6 +5,7 @@
 #include <barrier>
 #include <thread>
 
+#include "base/error.h"
 #include "detect/max_pool.h"
 #include "detect/norm_sync.h"
 #include "tests/support/catch.h"
@@ -107,4 +108,10 @@ TEST_CASE("without a function to add up with, batch norm is torch's own") {
   ours.run(at::ones_like(x));
   const at::Tensor torchs = at::batch_norm(x, ours.weight, ours.bias, {}, {}, true, kConstants.momentum, kConstants.epsilon, true);
   CHECK(at::equal(ours.y, torchs));
+}
+
+TEST_CASE("a batch of one value per channel is refused instead of leaving NaN in the running statistics") {
+  Norm norm(random_tensor({1, 5, 1, 1}, 6));
+  CHECK_THROWS_AS(norm.run(at::ones({1, 5, 1, 1})), InputError);
+  CHECK(at::equal(norm.variance, at::ones({5})));
 }

@@ -4,26 +4,25 @@
 
 namespace valbench {
 
-const AnchorTable& p5_anchors() {
-  static const AnchorTable table = {{10, 13, 16, 30, 33, 23}, {30, 61, 62, 45, 59, 119}, {116, 90, 156, 198, 373, 326}};
-  return table;
+namespace {
+
+double mean_area(const std::vector<double>& level) {
+  double sum = 0;
+  for (std::size_t i = 0; i + 1 < level.size(); i += 2) sum += level[i] * level[i + 1];
+  return sum / static_cast<double>(level.size() / 2);
 }
 
-const AnchorTable& p6_anchors() {
-  static const AnchorTable table = {{19, 27, 44, 40, 38, 94},
-                                    {96, 68, 86, 152, 180, 137},
-                                    {140, 301, 303, 264, 238, 542},
-                                    {436, 615, 739, 380, 925, 792}};
-  return table;
-}
+}  // namespace
 
 at::Tensor anchors_in_grid_units(const AnchorTable& anchors, const std::vector<int>& strides) {
   const auto levels = static_cast<std::int64_t>(anchors.size());
   const auto per_level = static_cast<std::int64_t>(anchors.front().size() / 2);
   at::Tensor out = at::empty({levels, per_level, 2}, at::kFloat);
+  const double growth = mean_area(anchors.back()) - mean_area(anchors.front());
+  const bool turned = growth * (strides.back() - strides.front()) < 0;
   float* value = out.data_ptr<float>();
   for (std::size_t level = 0; level < anchors.size(); ++level) {
-    for (const double pixels : anchors[level]) *value++ = static_cast<float>(pixels / strides[level]);
+    for (const double pixels : anchors[turned ? anchors.size() - 1 - level : level]) *value++ = static_cast<float>(pixels / strides[level]);
   }
   return out;
 }

@@ -41,7 +41,8 @@ class DetectionModel {
   virtual std::string name() const = 0;                  ///< yolov5n
 };
 
-/// Builds yolov5{n,s,m,l,x} with YOLOv5's initial state (§1.1, §1.7), seeded. Throws InputError that lists the names.
+/// Builds yolov5{n,s,m,l,x}, yolov5{n,s,m,l,x}6 or a model YAML file with YOLOv5's initial state (§1.1, §1.7), seeded.
+/// Throws InputError that lists the names, ScenarioError for a file.
 std::unique_ptr<DetectionModel> make_yolov5(const std::string& name, int classes, std::uint64_t seed);
 
 /// Copies entries whose name exists and whose shape is equal (§1.8 partial load). Returns how many were copied.

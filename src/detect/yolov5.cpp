@@ -12,15 +12,6 @@
 namespace valbench {
 namespace {
 
-std::string known_names() {
-  std::string names;
-  for (const char* suffix : {"", "6"}) {
-    for (const ModelScale& scale : model_scales())
-      names += (names.empty() ? "yolov5" : ", yolov5") + scale.size + suffix;
-  }
-  return names;
-}
-
 // As the layers' shared TensorImpl must live on, the new data goes into the tensor. A gradient of another type cannot
 // be added to.
 void replace_data(at::Tensor& tensor, const at::Tensor& data) {
@@ -45,12 +36,13 @@ Yolov5::Yolov5(std::string name, int classes, BuiltLayers built)
 
 std::vector<at::Tensor> Yolov5::forward(const at::Tensor& images, bool training) {
   // One kernel for all layers' counters.
-  if (training && built_.batches_tracked.defined()) built_.batches_tracked.add_(1);
+  if (training) built_.batches_tracked.add_(1);
   std::vector<at::Tensor> outputs(built_.layers.size());
   for (std::size_t i = 0; i + 1 < built_.layers.size(); ++i) {
     const Layer& layer = built_.layers[i];
-    const int from = layer.from.front();
-    outputs[i] = run(layer, from < 0 ? images : outputs[static_cast<std::size_t>(from)], outputs, training);
+    std::vector<at::Tensor> inputs;
+    for (const int from : layer.from) inputs.push_back(from < 0 ? images : outputs[static_cast<std::size_t>(from)]);
+    outputs[i] = run(layer, inputs, training);
     for (const int input : layer.from) {
       if (input >= 0 && last_use_[static_cast<std::size_t>(input)] == i)
         outputs[static_cast<std::size_t>(input)].reset();
@@ -64,17 +56,10 @@ std::vector<at::Tensor> Yolov5::forward(const at::Tensor& images, bool training)
   return raw;
 }
 
-at::Tensor Yolov5::run(const Layer& layer, const at::Tensor& first, const std::vector<at::Tensor>& outputs,
-                       bool training) const {
-  if (const auto* conv = std::get_if<ConvBlock>(&layer.block)) return conv_norm_silu(*conv, first, training);
-  if (const auto* c3 = std::get_if<C3>(&layer.block)) return forward_c3(*c3, first, training);
-  if (const auto* sppf = std::get_if<Sppf>(&layer.block)) return forward_sppf(*sppf, first, training);
-  if (std::holds_alternative<Upsample>(layer.block)) {
-    return at::upsample_nearest2d(first, {first.size(2) * 2, first.size(3) * 2}, 2.0, 2.0);
-  }
-  std::vector<at::Tensor> inputs;
-  for (const int from : layer.from) inputs.push_back(outputs[static_cast<std::size_t>(from)]);
-  return at::cat(inputs, 1);
+at::Tensor Yolov5::run(const Layer& layer, const std::vector<at::Tensor>& inputs, bool training) {
+  at::Tensor y = forward_block(layer.blocks.front(), inputs, training);
+  for (std::size_t i = 1; i < layer.blocks.size(); ++i) y = forward_block(layer.blocks[i], {&y, 1}, training);
+  return y;
 }
 
 at::Tensor Yolov5::decode(const std::vector<at::Tensor>& raw) const {
@@ -112,19 +97,29 @@ at::Tensor Yolov5::cell_grid(std::size_t level, const at::Tensor& raw) const {
   return grid;
 }
 
+void Yolov5::pass_zeros() {
+  const at::NoGradGuard no_grad;
+  forward(at::zeros({1, 3, 256, 256}), true);
+  built_.batches_tracked.fill_(1);
+  for (StateEntry& entry : state_) {
+    // The pass ran with our momentum, YOLOv5's runs with PyTorch's 0.1.
+    if (entry.name.ends_with(".running_mean")) entry.tensor.mul_(0.1 / kNormMomentum);
+    if (entry.name.ends_with(".running_var")) entry.tensor.fill_(0.9);
+  }
+}
+
 std::unique_ptr<DetectionModel> Yolov5::clone() const {
   const at::NoGradGuard no_grad;
   BuiltLayers copy = built_;
   for (Layer& layer : copy.layers) {
-    visit_tensors("", layer.block, [](const std::string&, at::Tensor& tensor, StateEntry::Kind kind) {
+    visit_tensors("", layer, [](const std::string&, at::Tensor& tensor, StateEntry::Kind kind) {
       const bool trained = tensor.requires_grad();
       tensor = kind == StateEntry::Kind::batches_tracked ? tensor.variable_data() : tensor.detach().clone();
       if (trained) tensor.requires_grad_();
     });
   }
-  auto model = std::make_unique<Yolov5>(name_, classes_, std::move(copy));
-  if (built_.batches_tracked.defined()) model->share_batch_counters(built_.batches_tracked.clone());
-  return model;
+  share_batch_counters(copy, built_.batches_tracked.clone());
+  return std::make_unique<Yolov5>(name_, classes_, std::move(copy));
 }
 
 void Yolov5::to(c10::Device device, c10::ScalarType dtype) {
@@ -133,46 +128,49 @@ void Yolov5::to(c10::Device device, c10::ScalarType dtype) {
     if (entry.kind != StateEntry::Kind::batches_tracked)
       replace_data(entry.tensor, entry.tensor.detach().to(device, dtype));
   }
-  if (built_.batches_tracked.defined()) share_batch_counters(built_.batches_tracked.to(device));
+  share_batch_counters(built_, built_.batches_tracked.to(device));
 }
 
 void Yolov5::fuse() {
-  for (Layer& layer : built_.layers) visit_convs(layer.block, fuse_conv_norm);
-  built_.batches_tracked.reset();
+  // Norms without a convolution of their own stay.
+  std::vector<at::Tensor> kept;
+  for (Layer& layer : built_.layers) {
+    visit_convs(layer, fuse_conv_norm);
+    visit_tensors("", layer, [&](const std::string&, at::Tensor& tensor, StateEntry::Kind kind) {
+      if (kind == StateEntry::Kind::batches_tracked) kept.push_back(tensor.detach());
+    });
+  }
+  share_batch_counters(built_, kept.empty() ? built_.batches_tracked.slice(0, 0, 0).clone() : at::stack(kept));
   collect_state();
 }
 
 const at::Tensor& Yolov5::anchors() const { return head().anchors; }
 
-const DetectHead& Yolov5::head() const { return std::get<DetectHead>(built_.layers.back().block); }
+const DetectHead& Yolov5::head() const { return std::get<DetectHead>(built_.layers.back().blocks.front()); }
 
 void Yolov5::collect_state() {
   state_.clear();
   for (std::size_t i = 0; i < built_.layers.size(); ++i) {
-    visit_tensors("model." + std::to_string(i), built_.layers[i].block,
+    visit_tensors("model." + std::to_string(i), built_.layers[i],
                   [&](const std::string& name, at::Tensor& tensor, StateEntry::Kind kind) {
                     state_.push_back({.name = name, .tensor = tensor, .kind = kind});
                   });
   }
 }
 
-void Yolov5::share_batch_counters(const at::Tensor& counters) {
-  built_.batches_tracked = counters;
-  std::int64_t next = 0;
-  for (StateEntry& entry : state_) {
-    if (entry.kind == StateEntry::Kind::batches_tracked) entry.tensor.set_data(counters.select(0, next++));
-  }
+std::unique_ptr<DetectionModel> make_yolov5(const LayerTable& table, const std::string& name, int classes,
+                                            std::uint64_t seed) {
+  if (classes < 1) throw InputError(fmt::format("{} cannot be built for {} classes. Give at least 1.", name, classes));
+  const LayerPlan plan = plan_layers(table, classes);
+  auto model = std::make_unique<Yolov5>(name, classes, build_layers(plan, seed));
+  const auto has_transformer = [](const PlannedLayer& layer) { return layer.row.kind == LayerKind::c3_tr; };
+  // YOLOv5's first pass over zeros leaves every running mean at 0 (§1.1), but where a bias comes before a norm.
+  if (std::any_of(plan.layers.begin(), plan.layers.end(), has_transformer)) model->pass_zeros();
+  return model;
 }
 
 std::unique_ptr<DetectionModel> make_yolov5(const std::string& name, int classes, std::uint64_t seed) {
-  if (classes < 1) throw InputError(fmt::format("{} cannot be built for {} classes. Give at least 1.", name, classes));
-  for (const ModelScale& scale : model_scales()) {
-    const LayerTable* table = name == "yolov5" + scale.size         ? &p5_table()
-                              : name == "yolov5" + scale.size + "6" ? &p6_table()
-                                                                    : nullptr;
-    if (table != nullptr) return std::make_unique<Yolov5>(name, classes, build_layers(*table, scale, classes, seed));
-  }
-  throw InputError(fmt::format("model = {}: unknown model. Known: {}.", name, known_names()));
+  return make_yolov5(model_table(name, Compat::v7_0), model_name(name), classes, seed);
 }
 
 }  // namespace valbench

@@ -6,7 +6,8 @@
 #include <vector>
 
 #include "detect/detection_model.h"
-#include "detect/layer_table.h"
+#include "detect/build_layers.h"
+#include "scenario/layer_table.h"
 
 namespace valbench {
 
@@ -26,13 +27,14 @@ class Yolov5 final : public DetectionModel {
   const at::Tensor& anchors() const override;
   std::string name() const override { return name_; }
 
+  /// Running means as YOLOv5's constructor leaves them, by a training pass over an image of zeros.
+  void pass_zeros();
+
  private:
-  at::Tensor run(const Layer& layer, const at::Tensor& first, const std::vector<at::Tensor>& outputs,
-                 bool training) const;
+  static at::Tensor run(const Layer& layer, const std::vector<at::Tensor>& inputs, bool training);
   at::Tensor cell_grid(std::size_t level, const at::Tensor& raw) const;
   const DetectHead& head() const;
   void collect_state();
-  void share_batch_counters(const at::Tensor& counters);
 
   std::string name_;
   int classes_;
@@ -41,5 +43,9 @@ class Yolov5 final : public DetectionModel {
   std::vector<StateEntry> state_;
   mutable std::vector<at::Tensor> grids_;  // per level, of the last shape decoded
 };
+
+/// Builds a table with YOLOv5's initial state (§1.1, §1.7), seeded. Throws ScenarioError where rows do not fit together.
+std::unique_ptr<DetectionModel> make_yolov5(const LayerTable& table, const std::string& name, int classes,
+                                            std::uint64_t seed);
 
 }  // namespace valbench

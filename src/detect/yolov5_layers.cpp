@@ -1,119 +1,116 @@
 #include "detect/yolov5_layers.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
 
 #include "detect/max_pool.h"
-#include "detect/norm_sync.h"
 
 namespace valbench {
 namespace {
 
-using Kind = StateEntry::Kind;
-
-// In place where nothing is recorded: autograd would keep a copy of the input, so that in training the plain form is
-// cheaper.
-at::Tensor activate(at::Tensor x) {
-  return at::GradMode::is_enabled() && x.requires_grad() ? at::silu(x) : at::silu_(x);
+at::Tensor forward(const ConvBlock& block, const at::Tensor& x, bool training) {
+  return conv_norm_act(block, x, training);
 }
 
-at::Tensor forward_bottleneck(const Bottleneck& block, const at::Tensor& x, bool training) {
-  at::Tensor y = conv_norm_silu(block.cv2, conv_norm_silu(block.cv1, x, training), training);
-  // In place is safe: neither SiLU nor the sum needs y for its gradient.
-  return block.shortcut ? y.add_(x) : y;
+at::Tensor forward(const Bottleneck& block, const at::Tensor& x, bool training) {
+  at::Tensor y = conv_norm_act(block.cv2, conv_norm_act(block.cv1, x, training), training);
+  if (!block.add) return y;
+  // In place is safe with SiLU: neither it nor the sum needs y for its gradient.
+  return block.cv2.activation.kind == Activation::Kind::silu ? y.add_(x) : y + x;
 }
 
-void visit_conv_tensors(const std::string& prefix, ConvBlock& conv, const TensorVisitor& visit) {
-  visit(prefix + ".conv.weight", conv.weight, Kind::weight);
-  if (conv.fused()) {
-    visit(prefix + ".conv.bias", conv.bias, Kind::bias);
-    return;
-  }
-  visit(prefix + ".bn.weight", conv.norm_weight, Kind::norm_weight);
-  visit(prefix + ".bn.bias", conv.norm_bias, Kind::bias);
-  visit(prefix + ".bn.running_mean", conv.running_mean, Kind::running_stat);
-  visit(prefix + ".bn.running_var", conv.running_var, Kind::running_stat);
-  visit(prefix + ".bn.num_batches_tracked", conv.batches_tracked, Kind::batches_tracked);
+at::Tensor forward(const GhostConv& block, const at::Tensor& x, bool training) {
+  const at::Tensor y = conv_norm_act(block.cv1, x, training);
+  return at::cat({y, conv_norm_act(block.cv2, y, training)}, 1);
 }
 
-using ConvVisitor = std::function<void(const std::string& name, ConvBlock& conv)>;
+at::Tensor forward(const GhostBottleneck& block, const at::Tensor& x, bool training) {
+  at::Tensor y = forward(block.first, x, training);
+  if (block.down) y = conv_norm_act(*block.down, y, training);
+  y = forward(block.last, y, training);
+  if (!block.shortcut) return y + x;
+  const auto& [down, match] = *block.shortcut;
+  return y + conv_norm_act(match, conv_norm_act(down, x, training), training);
+}
 
-void visit_named_convs(const std::string& prefix, Block& block, const ConvVisitor& visit) {
-  if (auto* conv = std::get_if<ConvBlock>(&block)) {
-    visit(prefix, *conv);
-  } else if (auto* c3 = std::get_if<C3>(&block)) {
-    visit(prefix + ".cv1", c3->cv1);
-    visit(prefix + ".cv2", c3->cv2);
-    visit(prefix + ".cv3", c3->cv3);
-    for (std::size_t j = 0; j < c3->m.size(); ++j) {
-      const std::string bottleneck = prefix + ".m." + std::to_string(j);
-      visit(bottleneck + ".cv1", c3->m[j].cv1);
-      visit(bottleneck + ".cv2", c3->m[j].cv2);
+at::Tensor forward(const C3& block, const at::Tensor& x, bool training) {
+  at::Tensor y = conv_norm_act(block.cv1, x, training);
+  if (const auto* transformer = std::get_if<Transformer>(&block.m)) {
+    y = forward_transformer(*transformer, y);
+  } else if (const auto* ghosts = std::get_if<std::vector<GhostBottleneck>>(&block.m)) {
+    for (const GhostBottleneck& ghost : *ghosts) y = forward(ghost, y, training);
+  } else {
+    for (const Bottleneck& bottleneck : std::get<std::vector<Bottleneck>>(block.m)) {
+      y = forward(bottleneck, y, training);
     }
-  } else if (auto* sppf = std::get_if<Sppf>(&block)) {
-    visit(prefix + ".cv1", sppf->cv1);
-    visit(prefix + ".cv2", sppf->cv2);
   }
+  return conv_norm_act(block.cv3, at::cat({y, conv_norm_act(block.cv2, x, training)}, 1), training);
+}
+
+at::Tensor forward(const BottleneckCsp& block, const at::Tensor& x, bool training) {
+  at::Tensor y = conv_norm_act(block.cv1, x, training);
+  for (const Bottleneck& bottleneck : block.m) y = forward(bottleneck, y, training);
+  const at::Tensor both = at::cat({at::conv2d(y, block.cv3), at::conv2d(x, block.cv2)}, 1);
+  return conv_norm_act(block.cv4, activate(block.activation, forward_norm(block.norm, both, training)), training);
+}
+
+at::Tensor forward(const Spp& block, const at::Tensor& x, bool training) {
+  std::vector<at::Tensor> parts{conv_norm_act(block.cv1, x, training)};
+  for (const std::int64_t kernel : block.kernels) parts.push_back(same_size_max_pool(parts.front(), kernel));
+  return conv_norm_act(block.cv2, at::cat(parts, 1), training);
+}
+
+at::Tensor forward(const Sppf& block, const at::Tensor& x, bool training) {
+  const at::Tensor y0 = conv_norm_act(block.cv1, x, training);
+  const at::Tensor y1 = same_size_max_pool(y0, block.kernel), y2 = same_size_max_pool(y1, block.kernel);
+  return conv_norm_act(block.cv2, at::cat({y0, y1, y2, same_size_max_pool(y2, block.kernel)}, 1), training);
+}
+
+at::Tensor forward(const Focus& block, const at::Tensor& x, bool training) {
+  const auto every_second = [&x](std::int64_t row, std::int64_t column) {
+    return x.slice(2, row, std::nullopt, 2).slice(3, column, std::nullopt, 2);
+  };
+  const at::Tensor squares =
+      at::cat({every_second(0, 0), every_second(1, 0), every_second(0, 1), every_second(1, 1)}, 1);
+  return conv_norm_act(block.conv, squares, training);
+}
+
+at::Tensor forward(const Contract& block, const at::Tensor& x, bool) {
+  const std::int64_t n = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3), f = block.factor;
+  const at::Tensor squares = x.reshape({n, c, h / f, f, w / f, f}).permute({0, 3, 5, 1, 2, 4});
+  return squares.reshape({n, c * f * f, h / f, w / f});
+}
+
+at::Tensor forward(const Expand& block, const at::Tensor& x, bool) {
+  const std::int64_t n = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3), f = block.factor;
+  const at::Tensor squares = x.reshape({n, f, f, c / (f * f), h, w}).permute({0, 3, 4, 1, 5, 2});
+  return squares.reshape({n, c / (f * f), h * f, w * f});
+}
+
+at::Tensor forward(const Upsample& block, const at::Tensor& x, bool) {
+  const auto factor = static_cast<double>(block.factor);
+  return at::upsample_nearest2d(x, {x.size(2) * block.factor, x.size(3) * block.factor}, factor, factor);
 }
 
 }  // namespace
 
-at::Tensor conv_norm_silu(const ConvBlock& block, const at::Tensor& x, bool training) {
-  at::Tensor y = at::conv2d(x, block.weight, block.bias, block.stride, block.padding);
-  if (!block.fused()) {
-    y = batch_norm(y, block.norm_weight, block.norm_bias, block.running_mean, block.running_var, training,
-                   {kNormMomentum, kNormEpsilon});
-  }
-  return activate(y);
-}
-
-at::Tensor forward_c3(const C3& block, const at::Tensor& x, bool training) {
-  at::Tensor y = conv_norm_silu(block.cv1, x, training);
-  for (const Bottleneck& bottleneck : block.m) y = forward_bottleneck(bottleneck, y, training);
-  return conv_norm_silu(block.cv3, at::cat({y, conv_norm_silu(block.cv2, x, training)}, 1), training);
-}
-
-at::Tensor forward_sppf(const Sppf& block, const at::Tensor& x, bool training) {
-  const auto pool = [&](const at::Tensor& in) { return same_size_max_pool(in, block.kernel); };
-  const at::Tensor y0 = conv_norm_silu(block.cv1, x, training);
-  const at::Tensor y1 = pool(y0), y2 = pool(y1);
-  return conv_norm_silu(block.cv2, at::cat({y0, y1, y2, pool(y2)}, 1), training);
+at::Tensor forward_block(const Block& block, std::span<const at::Tensor> inputs, bool training) {
+  return std::visit(
+      [&]<class B>(const B& b) -> at::Tensor {
+        if constexpr (std::is_same_v<B, Concat>) {
+          return at::cat({inputs.data(), inputs.size()}, 1);
+        } else if constexpr (std::is_same_v<B, DetectHead>) {
+          return {};
+        } else {
+          return forward(b, inputs.front(), training);
+        }
+      },
+      block);
 }
 
 at::Tensor forward_detect_level(const DetectHead& head, std::size_t level, const at::Tensor& x) {
   const at::Tensor y = at::conv2d(x, head.weights[level], head.biases[level]);
   const std::int64_t per_cell = head.anchors.size(1);
   return y.unflatten(1, {per_cell, y.size(1) / per_cell}).permute({0, 1, 3, 4, 2});
-}
-
-void fuse_conv_norm(ConvBlock& block) {
-  if (block.fused()) return;
-  const at::NoGradGuard no_grad;
-  const at::Tensor deviation = at::sqrt(block.running_var + kNormEpsilon);
-  block.bias = block.norm_bias - block.norm_weight * block.running_mean / deviation;
-  block.weight = block.weight * (block.norm_weight / deviation).view({-1, 1, 1, 1});
-  for (at::Tensor* gone :
-       {&block.norm_weight, &block.norm_bias, &block.running_mean, &block.running_var, &block.batches_tracked}) {
-    *gone = at::Tensor();
-  }
-}
-
-void visit_tensors(const std::string& prefix, Block& block, const TensorVisitor& visit) {
-  if (auto* head = std::get_if<DetectHead>(&block)) {
-    visit(prefix + ".anchors", head->anchors, Kind::anchors);
-    for (std::size_t level = 0; level < head->weights.size(); ++level) {
-      const std::string conv = prefix + ".m." + std::to_string(level);
-      visit(conv + ".weight", head->weights[level], Kind::weight);
-      visit(conv + ".bias", head->biases[level], Kind::bias);
-    }
-    return;
-  }
-  visit_named_convs(prefix, block,
-                    [&](const std::string& name, ConvBlock& conv) { visit_conv_tensors(name, conv, visit); });
-}
-
-void visit_convs(Block& block, const std::function<void(ConvBlock&)>& visit) {
-  visit_named_convs("", block, [&](const std::string&, ConvBlock& conv) { visit(conv); });
 }
 
 }  // namespace valbench

@@ -3,40 +3,58 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
-#include "detect/detection_model.h"
+#include "detect/conv_block.h"
+#include "detect/transformer.h"
 
 namespace valbench {
 
-inline constexpr double kNormEpsilon = 1e-3;   ///< Batch norm epsilon of every YOLOv5 block.
-inline constexpr double kNormMomentum = 0.03;  ///< Weight of the new batch in the running statistics.
-
-/// Convolution without bias, batch norm, SiLU: one operation of ours. After fuse_conv_norm() it is convolution with
-/// bias, SiLU, and the norm tensors are undefined.
-struct ConvBlock {
-  at::Tensor weight;                                             ///< (c_out, c_in, k, k)
-  at::Tensor norm_weight, norm_bias, running_mean, running_var;  ///< (c_out)
-  at::Tensor batches_tracked;  ///< int64 scalar, a view of the model's one counter buffer.
-  at::Tensor bias;             ///< (c_out), only when fused.
-  std::int64_t stride = 1, padding = 0;
-  bool fused() const { return bias.defined(); }
-};
-
-/// 1x1 then 3x3 convolution, added to the input when `shortcut`.
+/// cv2(cv1(x)), added to the input when `add`: Bottleneck (1x1, then 3x3) and CrossConv (1xk, then kx1).
 struct Bottleneck {
   ConvBlock cv1, cv2;
-  bool shortcut = true;
+  bool add = true;
 };
 
-/// cv3(cat[m(cv1(x)), cv2(x)]).
+/// cat[y, cv2(y)] with y = cv1(x): half of the channels come from a cheap 5x5 convolution per channel (GhostNet).
+struct GhostConv {
+  ConvBlock cv1, cv2;
+};
+
+/// GhostNet's bottleneck: last(down(first(x))) + shortcut(x); `down` and `shortcut` only with stride 2.
+struct GhostBottleneck {
+  GhostConv first;
+  std::optional<ConvBlock> down;
+  GhostConv last;
+  std::optional<std::array<ConvBlock, 2>> shortcut;
+};
+
+/// cv3(cat[m(cv1(x)), cv2(x)]); m are bottlenecks, or a transformer in C3TR.
 struct C3 {
   ConvBlock cv1, cv2, cv3;
+  std::variant<std::vector<Bottleneck>, std::vector<GhostBottleneck>, Transformer> m;
+};
+
+/// The cross-stage partial block of CSPNet: cv4(act(norm(cat[cv3(m(cv1(x))), cv2(x)]))), cv2 and cv3 bare convolutions.
+struct BottleneckCsp {
+  ConvBlock cv1, cv4;
+  at::Tensor cv2, cv3;
+  NormBlock norm;
+  Activation activation;
   std::vector<Bottleneck> m;
+};
+
+/// cv2(cat[x, p1(x), p2(x), …]) with x = cv1(in) and stride-1 max pools of several kernels.
+struct Spp {
+  ConvBlock cv1, cv2;
+  std::vector<std::int64_t> kernels;
 };
 
 /// cv2(cat[x, p(x), p(p(x)), p(p(p(x)))]) with x = cv1(in) and p a stride-1 max pool.
@@ -45,8 +63,23 @@ struct Sppf {
   std::int64_t kernel = 5;
 };
 
-struct Upsample {};  ///< Twice the size, nearest.
-struct Concat {};    ///< Of the inputs, along channels.
+/// The four pixels of each 2x2 square as channels, then a convolution.
+struct Focus {
+  ConvBlock conv;
+};
+
+/// Squares of pixels become channels (Contract), or channels squares of pixels (Expand).
+struct Contract {
+  std::int64_t factor = 2;
+};
+struct Expand {
+  std::int64_t factor = 2;
+};
+
+struct Upsample {  ///< Nearest.
+  std::int64_t factor = 2;
+};
+struct Concat {};  ///< Of the inputs, along channels.
 
 /// One 1x1 convolution with bias per level.
 struct DetectHead {
@@ -54,30 +87,25 @@ struct DetectHead {
   std::vector<at::Tensor> weights, biases;
 };
 
-using Block = std::variant<ConvBlock, C3, Sppf, Upsample, Concat, DetectHead>;
+using Block = std::variant<ConvBlock, C3, Sppf, Upsample, Concat, DetectHead, Bottleneck, BottleneckCsp, GhostConv,
+                           GhostBottleneck, Spp, Focus, Contract, Expand>;
 
 /// A row of the layer table after building.
 struct Layer {
-  std::vector<int> from;  ///< Absolute indices of the input layers; -1 = the image.
-  Block block;
+  std::vector<int> from;       ///< Absolute indices of the input layers; -1 = the image.
+  std::vector<Block> blocks;   ///< Applied in turn; more than one for a repeated row.
 };
 
-/// The whole of a ConvBlock. `training`: batch statistics, running statistics updated. This is the place of a fused
-/// kernel.
-at::Tensor conv_norm_silu(const ConvBlock& block, const at::Tensor& x, bool training);
-at::Tensor forward_c3(const C3& block, const at::Tensor& x, bool training);
-at::Tensor forward_sppf(const Sppf& block, const at::Tensor& x, bool training);
+/// Any block but DetectHead. All blocks but Concat read the first input only.
+at::Tensor forward_block(const Block& block, std::span<const at::Tensor> inputs, bool training);
+
 /// Raw logits of one level, (N, na, ny, nx, 5 + classes): a permuted view of the convolution's output.
 at::Tensor forward_detect_level(const DetectHead& head, std::size_t level, const at::Tensor& x);
 
-/// §1.9: the convolution with bias that equals block in evaluation. The result requires no gradient.
-void fuse_conv_norm(ConvBlock& block);
+/// Calls `visit` for every tensor of a layer, named as in YOLOv5's state_dict with `prefix` in front.
+void visit_tensors(const std::string& prefix, Layer& layer, const TensorVisitor& visit);
 
-/// Called for every tensor of a block in YOLOv5's state_dict order; the reference may be assigned to.
-using TensorVisitor = std::function<void(const std::string& name, at::Tensor& tensor, StateEntry::Kind kind)>;
-void visit_tensors(const std::string& prefix, Block& block, const TensorVisitor& visit);
-
-/// Called for every ConvBlock inside a block, in state_dict order.
-void visit_convs(Block& block, const std::function<void(ConvBlock&)>& visit);
+/// Calls `visit` for every ConvBlock inside a layer, in state_dict order.
+void visit_convs(Layer& layer, const std::function<void(ConvBlock&)>& visit);
 
 }  // namespace valbench

@@ -2,24 +2,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <string>
 
 namespace valbench {
 namespace {
 
-/// Gigaflop of one forward pass at 640 x 640 (reference yolov5.md, table of models).
+/// Gigaflop of one forward pass at 640 x 640 (reference yolov5.md §1.6); a model file counts as the smallest.
 double forward_gflop(const std::string& model) {
-  switch (model.empty() ? 'n' : model.back()) {
-    case 's':
-      return 16.4;
-    case 'm':
-      return 48.9;
-    case 'l':
-      return 109;
-    case 'x':
-      return 205;
-    default:
-      return 4.5;
-  }
+  static const std::map<std::string, double> known = {
+      {"yolov5n", 4.5},  {"yolov5s", 16.4},  {"yolov5m", 48.9},  {"yolov5l", 109},  {"yolov5x", 205},
+      {"yolov5n6", 4.6}, {"yolov5s6", 16.8}, {"yolov5m6", 49.9}, {"yolov5l6", 111}, {"yolov5x6", 210}};
+  const auto found = known.find(model);
+  return found != known.end() ? found->second : known.at("yolov5n");
 }
 
 /// Gigaflop a second of one rank.

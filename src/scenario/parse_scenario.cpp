@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "scenario/axis.h"
+#include "scenario/layer_table.h"
+#include "scenario/read_hyp.h"
 #include "scenario/scenario.h"
 #include "scenario/spec_fields.h"
 #include "scenario/training_keys.h"
@@ -16,7 +18,6 @@ namespace {
 constexpr std::int64_t kAnyInt = std::numeric_limits<int>::max();
 constexpr std::int64_t kAnyInt64 = std::numeric_limits<std::int64_t>::max();
 constexpr double kAnyNumber = std::numeric_limits<double>::infinity();
-constexpr int kStride = 32;  // The largest stride of the P5 models.
 
 const std::vector<std::string> kRootKeys = {
     "name",         "model",         "weights",         "data",    "synth",      "imgsz",
@@ -28,18 +29,10 @@ const std::vector<std::string> kValidationKeys = {"placement", "interval", "subs
                                                   "precision", "shape",    "ema",    "loss",        "workers"};
 const std::vector<std::string> kSynthKeys = {"train_images", "val_images",        "classes", "width", "height",
                                              "vary",         "objects_per_image", "quality", "seed"};
-const std::vector<std::string> kModels = {"yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x"};
 
 std::vector<std::string> root_keys() {
   std::vector<std::string> keys = kRootKeys;
   keys.insert(keys.end(), training_keys().begin(), training_keys().end());
-  return keys;
-}
-
-std::vector<std::string> hyp_keys() {
-  std::vector<std::string> keys = {"base"};
-  Hyperparameters hyp;
-  visit_hyperparameters(hyp, [&](const char* name, double&) { keys.emplace_back(name); });
   return keys;
 }
 
@@ -145,54 +138,6 @@ void read_synth(const YamlSection& root, SyntheticSpec& synth) {
   section.integer("seed", synth.seed, 0, kAnyInt64);
 }
 
-std::pair<double, double> hyperparameter_range(const std::string& name) {
-  static const std::set<std::string> shares = {"momentum", "warmup_momentum", "iou_t",     "hsv_h",  "hsv_s",
-                                               "hsv_v",    "translate",       "scale",     "flipud", "fliplr",
-                                               "mosaic",   "mixup",           "copy_paste"};
-  if (shares.contains(name)) return {0.0, 1.0};
-  if (name == "degrees" || name == "shear") return {0.0, 180.0};
-  if (name == "perspective") return {0.0, 0.001};
-  if (name == "anchor_t") return {1.0, kAnyNumber};
-  return {0.0, kAnyNumber};
-}
-
-void read_hyp_values(const YamlSection& section, Hyperparameters& hyp) {
-  visit_hyperparameters(hyp, [&](const char* name, double& field) {
-    const auto [low, high] = hyperparameter_range(name);
-    section.number(name, field, low, high);
-  });
-}
-
-/// `hyp: NAME`, `hyp: FILE`, or a map of overrides with `base: NAME or FILE`.
-void read_hyp(const YamlSection& root, RunSpec& spec) {
-  const std::string allowed = "scratch-low, VOC, a YAML file, or a map of hyperparameters";
-  const YAML::Node node = root.node("hyp");
-  if (!node.IsDefined()) return;
-  const bool is_map = node.IsMap();
-  const YamlSection section(root.source(), is_map ? node : YAML::Node(), "hyp", hyp_keys());
-  const YamlSection& holder = is_map ? section : root;
-  const std::string key = is_map ? "base" : "hyp";
-  if (holder.has(key)) {
-    const std::string base = holder.scalar(key, allowed);
-    if (base == "scratch-low" || base == "VOC") {
-      spec.hyp = builtin_hyperparameters(base);
-    } else {
-      const auto file = holder.path(key, allowed);
-      if (!std::filesystem::is_regular_file(file))
-        holder.fail(key, "no such set or file (" + file.string() + ")", allowed);
-      const YamlSource source{file.string(), file.parent_path(), {}};
-      auto keys = hyp_keys();
-      keys.erase(keys.begin());
-      read_hyp_values(YamlSection(source, source.load(), "", keys), spec.hyp);
-    }
-    spec.hyp_name = base;
-  }
-  if (is_map) {
-    read_hyp_values(section, spec.hyp);
-    if (node.size() > (section.has("base") ? 1u : 0u)) spec.hyp_name += " (changed)";
-  }
-}
-
 void read_weights(const YamlSection& root, RunSpec& base) {
   const std::string allowed = "none, or the path of a .pt or .safetensors file";
   if (!root.has("weights") || root.scalar("weights", allowed) == "none") return;
@@ -217,16 +162,31 @@ void read_data(const YamlSection& root, Scenario& scenario) {
   read_weights(root, scenario.base);
 }
 
+/// A built-in name, or a model YAML file, which is read and checked here. Returns what image sizes are multiples of.
+int read_model(const YamlSection& root, RunSpec& base) {
+  root.text("model", base.model);
+  const std::string allowed = joined(builtin_models()) + ", or the path of a model YAML file";
+  const auto& names = builtin_models();
+  if (is_model_file(base.model)) {
+    const auto file = root.path("model", allowed);
+    if (!std::filesystem::is_regular_file(file)) root.fail("model", "no such file (" + file.string() + ")", allowed);
+    base.model = file.string();
+  } else if (std::find(names.begin(), names.end(), base.model) == names.end()) {
+    root.fail("model", "unknown model", allowed);
+  }
+  const LayerTable table = model_table(base.model, base.compat);
+  return size_multiple(plan_layers(table, table.classes));
+}
+
 void read_training(const YamlSection& root, const Machine& machine, Scenario& scenario) {
   RunSpec& base = scenario.base;
-  root.text("model", base.model);
-  if (std::find(kModels.begin(), kModels.end(), base.model) == kModels.end())
-    root.fail("model", "unknown model", joined(kModels));
+  const int stride = read_model(root, base);
   root.integer("imgsz", base.imgsz, 1, 8192);
-  const int rounded = std::max((base.imgsz + kStride - 1) / kStride * kStride, 2 * kStride);
+  const int rounded = std::max((base.imgsz + stride - 1) / stride * stride, 2 * stride);
   if (rounded != base.imgsz) {
     scenario.notices.push_back("imgsz " + std::to_string(base.imgsz) + " is rounded up to " + std::to_string(rounded) +
-                               ": a multiple of the stride 32, at least 64, as YOLOv5 does");
+                               ": a multiple of the stride " + std::to_string(stride) + ", at least " +
+                               std::to_string(2 * stride) + ", as YOLOv5 does");
     base.imgsz = rounded;
   }
   root.integer("epochs", base.epochs, 1, kAnyInt);

@@ -7,15 +7,17 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "scenario/layer_table.h"
+
 namespace valbench {
 namespace {
 
 using nlohmann::json;
 
 constexpr std::uint64_t kLengthBytes = 8, kLargestHeader = 100'000'000;
-constexpr const char* kFirstWeights = "model.0.conv.weight";
+constexpr const char *kFirstWeights = "model.0.conv.weight", *kP6Anchors = "model.33.anchors";
 
-/// Output channels of the first convolution, which differ between all sizes (reference yolov5.md §2).
+/// Output channels of the first convolution, which differ between all sizes (reference yolov5.md §1.3).
 const std::map<std::int64_t, std::string> kModelOfChannels = {
     {16, "yolov5n"}, {32, "yolov5s"}, {48, "yolov5m"}, {64, "yolov5l"}, {80, "yolov5x"}};
 
@@ -84,13 +86,15 @@ std::string reason_against_weights(const std::filesystem::path& file, const std:
       return "is truncated: its tensors take " + std::to_string(needed) + " bytes, " + std::to_string(data_bytes) +
              " are there (" + file.string() + ")";
     }
+    if (is_model_file(model)) return {};  // What fits by name and shape is loaded.
     const auto first = header.find(kFirstWeights);
     if (first == header.end()) return std::string("holds no YOLOv5 weights: no tensor ") + kFirstWeights;
     const auto channels = first->at("shape").at(0).get<std::int64_t>();
     const auto known = kModelOfChannels.find(channels);
     if (known == kModelOfChannels.end())
       return "holds weights of an unknown model: its first layer has " + std::to_string(channels) + " channels";
-    if (known->second != model) return "holds weights of " + known->second + ", but model is " + model;
+    const std::string stored = known->second + (header.contains(kP6Anchors) ? "6" : "");
+    if (stored != model) return "holds weights of " + stored + ", but model is " + model;
   } catch (const json::exception&) {
     return "has a damaged safetensors header (" + file.string() + ")";
   }

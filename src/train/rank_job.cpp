@@ -9,11 +9,13 @@
 
 #include "base/cache_folder.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "data/data_loader.h"
 #include "detect/detection_model.h"
 #include "train/checkpoint.h"
 #include "train/deterministic.h"
 #include "train/machine.h"
+#include "train/prepare_model.h"
 #include "train/run_assembly.h"
 #include "validate/exactness.h"
 #include "validate/make_strategy.h"
@@ -25,6 +27,7 @@ namespace {
 struct RankParts {
   std::shared_ptr<const YoloDataset> train_set, val_set;
   std::unique_ptr<DetectionModel> model;
+  AnchorCheck anchors;  // on rank 0
   std::unique_ptr<DataLoader> loader;
   std::unique_ptr<TrainStep> step;
   std::unique_ptr<ValidationStrategy> validation;
@@ -75,8 +78,12 @@ RankParts build(const RunSpec& spec, Communicator& communicator, Tracer& tracer,
   if (communicator.rank() == 0 || every_rank_validates(spec.validation.placement)) {
     parts.val_set = std::make_shared<YoloDataset>(load_yolo_dataset(data, Split::val, scan_threads, scan));
   }
-  parts.model = make_yolov5(spec.model, parts.train_set->classes, spec.seed);
+  parts.model = build_model(spec, parts.train_set->classes);
   if (!spec.weights.empty()) load_checkpoint(spec.weights, *parts.model, spec.hyp);
+  if (communicator.rank() == 0) {
+    parts.anchors = check_anchors(spec, *parts.train_set, *parts.model);
+    if (!parts.anchors.sentence.empty()) log_note(parts.anchors.sentence);
+  }
   parts.loader = train_loader(spec, communicator, parts, device);
   parts.step = std::make_unique<TrainStep>(spec, *parts.model, communicator, tracer,
                                            static_cast<std::int64_t>(parts.loader->batches()), device);
@@ -101,7 +108,7 @@ std::vector<std::string> warnings_of(const RunSpec& spec, const RankParts& parts
   append(parts.train_set->warnings);
   append(parts.val_set->warnings);
   append(parts.loader->warnings());
-  if (spec.hyp.anchors > 0) all.emplace_back("hyp anchors is not followed: there is no AutoAnchor yet, the model keeps its own anchors");
+  if (parts.anchors.refitted) append({parts.anchors.sentence});
   return all;
 }
 

@@ -120,7 +120,7 @@ TEST_CASE("impossible values are refused") {
   CHECK_THAT(error_of(kGood + "hyp: {mosaic: 2}\n"),
              Contains("hyp.mosaic = 2: out of range. Allowed: a number from 0 to 1"));
   CHECK_THAT(error_of(kGood + "hyp: voc\n"),
-             Contains("hyp = voc: no such set or file") && Contains("scratch-low, VOC"));
+             Contains("hyp = voc: no such set or file") && Contains("scratch-low, scratch-med, scratch-high, VOC"));
   CHECK_THAT(error_of(kGood + "amp: fp16\n"), Contains("amp = fp16: mixed precision needs a GPU"));
   CHECK_THAT(error_of(kGood + "seed: 99999999999999999999\n"), Contains("seed") && Contains("out of range"));
 }
@@ -206,6 +206,19 @@ TEST_CASE("hyperparameters come from a set, a file, or changes to one") {
   CHECK(file.parse().base.hyp.lr0 == 0.125);
   write_atomically(file.folder() / "my.yaml", "lr0: 0.125\nmosaik: 1\n");
   CHECK_THROWS_WITH(file.parse(), Contains("my.yaml:2: mosaik = 1: unknown key, did you mean mosaic?"));
+}
+
+TEST_CASE("a model is one of ten names or a YAML file, and image sizes follow its largest stride") {
+  CHECK(parse_with("model: yolov5s6").base.imgsz == 128);
+  CHECK(parse_with("model: yolov5s6", {"imgsz=200"}).base.imgsz == 256);
+  CHECK(parse_with("model: yolov5x").base.imgsz == 96);
+  const ScenarioFile file(kGood + "model: net.yaml\n");
+  CHECK_THROWS_WITH(file.parse(), Contains(":11: model = net.yaml: no such file"));
+  write_atomically(file.folder() / "net.yaml",
+                   "nc: 3\nanchors: 3\nbackbone:\n  - [-1, 1, Conv, [16, 3, 2]]\nhead:\n  - [[0], 1, Detect, [nc, anchors]]\n");
+  CHECK(file.parse().base.model == (file.folder() / "net.yaml").string());
+  write_atomically(file.folder() / "net.yaml", "nc: 3\nanchors: 3\nbackbone:\n  - [-1, 1, C2f, [16]]\nhead: []\n");
+  CHECK_THROWS_WITH(file.parse(), Contains("net.yaml:4: layer 0 (C2f): unknown module"));
 }
 
 TEST_CASE("--set overrides the file, is checked alike, and its errors name the option") {

@@ -59,6 +59,6 @@ TEST_CASE("an integer field that holds a fraction is refused") {
 }
 
 TEST_CASE("an unknown hyperparameter set is answered with the names that exist") {
-  CHECK_THROWS_WITH(builtin_hyperparameters("voc"), Contains("scratch-low, VOC"));
+  CHECK_THROWS_WITH(builtin_hyperparameters("voc"), Contains("scratch-low, scratch-med, scratch-high, VOC"));
   CHECK(builtin_hyperparameters("scratch-low").cls == 0.5);
 }

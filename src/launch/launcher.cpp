@@ -51,7 +51,7 @@ OwnedFd listen_on_loopback(int& port) {
 /// The ranks of one run, from start to the last exit.
 class RunningRanks {
  public:
-  RunningRanks(const RunSpec& spec, const std::filesystem::path& program) : spec_(spec) {
+  RunningRanks(const RunSpec& spec, const std::filesystem::path& program, const RankCommand& command) : spec_(spec) {
     RankEndpoints endpoints;
     const OwnedFd listener = listen_on_loopback(endpoints.port);
     int ends[2];
@@ -61,8 +61,9 @@ class RunningRanks {
     ::fcntl(progress_.value(), F_SETFL, O_NONBLOCK);
     endpoints.listen_fd = listener.value();
     endpoints.progress_fd = progress_end.value();
+    const std::vector<std::string> argv = {program.string(), command.option, (spec.folder / command.spec_file).string()};
     for (int rank = 0; rank < spec.ranks; ++rank) {
-      ranks_.push_back(std::make_unique<RankProcess>(spec, rank, program, endpoints));
+      ranks_.push_back(std::make_unique<RankProcess>(spec, rank, argv, endpoints));
     }
   }
 
@@ -191,8 +192,8 @@ std::optional<RankProgress> parse_rank_progress(const std::string& line, int epo
 }
 
 LaunchResult launch_run(const RunSpec& spec, const std::filesystem::path& rank_program, SignalWatch& signals,
-                        const std::function<void(const RankProgress&)>& on_progress) {
-  RunningRanks ranks(spec, rank_program);
+                        const std::function<void(const RankProgress&)>& on_progress, const RankCommand& command) {
+  RunningRanks ranks(spec, rank_program, command);
   bool interrupted = false;
   while (ranks.any_running()) {
     ranks.wait(signals.fd());
@@ -204,7 +205,7 @@ LaunchResult launch_run(const RunSpec& spec, const std::filesystem::path& rank_p
     ranks.refresh();
   }
   LaunchResult result;
-  const auto record = spec.folder / kRunFile;
+  const auto record = spec.folder / command.result_file;
   if (interrupted) {
     result = {RunStatus::interrupted, "stopped by the user", false};
   } else if (const RankProcess* failed = ranks.failed()) {
@@ -216,7 +217,7 @@ LaunchResult launch_run(const RunSpec& spec, const std::filesystem::path& rank_p
   if (result.status != RunStatus::complete) {
     std::error_code ignored;
     std::filesystem::remove(record, ignored);  // Rank 0 may have written it before another rank failed.
-    write_failure(spec, result);
+    if (command.failure_record) write_failure(spec, result);
   }
   return result;
 }

@@ -34,10 +34,19 @@ struct LaunchResult {
   bool bad_input = false;  ///< That rank exited with code 2: every other run would fail alike.
 };
 
+/// What the ranks are started with, and the file in the run folder that says they are done.
+struct RankCommand {
+  std::string option = "--spec";
+  std::string spec_file = "spec.json";
+  std::string result_file = "run.json";
+  bool failure_record = true;  ///< Write failed.json where the run does not complete.
+};
+
 /// Starts the ranks of `spec` (its folder holds spec.json) and waits for them. A rank that fails, or a stop request,
 /// stops all others: SIGTERM at once, SIGKILL after 5 s. Complete means: all exited with 0 and run.json exists;
 /// otherwise failed.json says why and the folder is kept. Throws ProcessError when the program cannot be started.
+/// \param command other names than spec.json and run.json, for work that is no training run.
 LaunchResult launch_run(const RunSpec& spec, const std::filesystem::path& rank_program, SignalWatch& signals,
-                        const std::function<void(const RankProgress&)>& on_progress);
+                        const std::function<void(const RankProgress&)>& on_progress, const RankCommand& command = {});
 
 }  // namespace valbench

@@ -23,7 +23,8 @@ OwnedFd open_log(const std::filesystem::path& file) {
   return log;
 }
 
-/// The message of rank-N.error.json; empty without one.
+}  // namespace
+
 std::string error_message(const RunSpec& spec, int rank) {
   std::ifstream in(rank_file(spec, rank, ".error.json"));
   const auto json = nlohmann::json::parse(in, nullptr, false);
@@ -32,14 +33,12 @@ std::string error_message(const RunSpec& spec, int rank) {
              : "";
 }
 
-}  // namespace
-
-RankProcess::RankProcess(const RunSpec& spec, int rank, const std::filesystem::path& program,
+RankProcess::RankProcess(const RunSpec& spec, int rank, const std::vector<std::string>& argv,
                          const RankEndpoints& endpoints)
     : rank_(rank) {
   const OwnedFd log = open_log(rank_file(spec, rank, ".log"));
   ChildOptions options;
-  options.argv = {program.string(), "--spec", (spec.folder / "spec.json").string()};
+  options.argv = argv;
   options.environment = rank_environment(spec, rank, endpoints);
   options.output_fd = log.value();
   if (rank == 0) options.inherited_fds = {endpoints.listen_fd, endpoints.progress_fd};

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/subprocess.h"
 #include "launch/rank_environment.h"
@@ -14,7 +15,7 @@ namespace valbench {
 /// end.
 class RankProcess {
  public:
-  RankProcess(const RunSpec& spec, int rank, const std::filesystem::path& program, const RankEndpoints& endpoints);
+  RankProcess(const RunSpec& spec, int rank, const std::vector<std::string>& argv, const RankEndpoints& endpoints);
   ~RankProcess();
   RankProcess(const RankProcess&) = delete;
   RankProcess& operator=(const RankProcess&) = delete;
@@ -35,6 +36,9 @@ class RankProcess {
 
 /// The last `lines` lines of a log file, indented by two spaces; `(empty)` for an empty or missing one.
 std::string last_lines(const std::filesystem::path& log, int lines);
+
+/// The message of rank-N.error.json; empty without one.
+std::string error_message(const RunSpec& spec, int rank);
 
 /// Why a rank failed, for the user: what rank-N.error.json says, else exit code or signal; then the end of its log.
 std::string describe_failure(const RunSpec& spec, int rank, const ChildExit& exit);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "main/commands/commands.h"
 #include "main/commands/train_command_line.h"
+#include "main/commands/val.h"
 
 namespace {
 
@@ -84,6 +85,9 @@ int main(int argc, char** argv) {
   compare_command->add_option("--margin", compare.margin, "Relative difference that counts as none")
       ->capture_default_str();
   compare_command->callback([&] { code = guarded([&] { return run_compare(compare); }); });
+
+  ValOptions val;
+  add_val_command(app, val, [&] { code = guarded([&] { return run_val(val); }); });
 
   app.add_subcommand("doctor", "What works on this machine, and what does not")->callback([&] {
     code = guarded(run_doctor);

@@ -12,6 +12,7 @@
 #include "main/rank_start.h"
 #include "main/run_tracing.h"
 #include "main/training_sinks.h"
+#include "main/val_job.h"
 #include "train/rank_job.h"
 
 namespace valbench {
@@ -44,16 +45,29 @@ int guarded(const RunSpec& spec, const int& rank, const Work& work) {
   }
 }
 
-int run(const std::filesystem::path& spec_file) {
+/// Batches done, as the controller reads them.
+std::function<void(std::int64_t, std::int64_t)> validation_progress() {
+  return [sink = progress_to_controller()](std::int64_t batch, std::int64_t batches) { sink(0, batch, batches, "val"); };
+}
+
+/// What the rank was started for: a training run, or a stand-alone validation.
+enum class RankTask { train, validate };
+
+int run(const std::filesystem::path& spec_file, RankTask task) {
   int rank = 0;
   RunSpec spec;
   std::unique_ptr<Communicator> communicator;
   const int code = guarded(spec, rank, [&] {
     const Rendezvous rendezvous = rendezvous_from_environment();
     rank = rendezvous.rank;
-    spec = read_run_spec(spec_file);
+    ValSpec val;
+    if (task == RankTask::validate) val = read_val_spec(spec_file);
+    spec = task == RankTask::validate ? rank_layout(val) : read_run_spec(spec_file);
     start_threads(spec.torch_threads);
     communicator = connect(rendezvous, spec);
+    if (task == RankTask::validate) {
+      return run_val_job(val, *communicator, rank == 0 ? validation_progress() : nullptr);
+    }
     RunTracing instruments(spec, rank);
     const TrainingSinks sinks = rank == 0 && spec.scenario.empty() ? training_sinks(spec) : TrainingSinks{};
     run_rank_job(spec, *communicator, rank == 0 ? progress_to_controller() : ProgressSink(), instruments, sinks.epoch, sinks.batch);
@@ -69,20 +83,21 @@ int run(const std::filesystem::path& spec_file) {
 
 int main(int argc, char** argv) {
   CLI::App app("One rank of a valbench run; started by valbench, torchrun, srun or mpirun.");
-  std::string spec;
+  std::string spec, val;
   bool versions = false;
   app.add_option("--spec", spec, "spec.json of the run");
+  app.add_option("--val", val, "val-spec.json of a stand-alone validation");
   app.add_flag("--versions", versions, "Print the versions of LibTorch, CUDA and NCCL as one line of JSON");
   CLI11_PARSE(app, argc, argv);
   if (versions) {
     fmt::print("{}\n", valbench::versions_json());
     return 0;
   }
-  if (spec.empty()) {
-    fmt::print(stderr, "valbench-rank needs --spec FILE\n");
+  if (spec.empty() == val.empty()) {
+    fmt::print(stderr, "valbench-rank needs --spec FILE or --val FILE\n");
     return 2;
   }
-  const int code = valbench::run(spec);
+  const int code = val.empty() ? valbench::run(spec, valbench::RankTask::train) : valbench::run(val, valbench::RankTask::validate);
   std::fflush(nullptr);
   // Not exit(): background threads of NCCL and CUDA may still run, and their static destructors race with ours.
   _exit(code);

@@ -14,6 +14,14 @@ constexpr float kMinIou = .45f;
 ConfusionMatrix::ConfusionMatrix(int classes)
     : classes_(classes), counts_(static_cast<std::size_t>(classes + 1) * static_cast<std::size_t>(classes + 1)) {}
 
+ConfusionMatrix::ConfusionMatrix(int classes, std::vector<std::int64_t> counts)
+    : classes_(classes), counts_(std::move(counts)) {
+  if (counts_.size() != static_cast<std::size_t>(classes + 1) * static_cast<std::size_t>(classes + 1)) {
+    throw Error(std::to_string(counts_.size()) + " counts do not make a confusion matrix of " + std::to_string(classes) +
+                " classes");
+  }
+}
+
 std::int64_t& ConfusionMatrix::at(int predicted, int truth) {
   return counts_[static_cast<std::size_t>(predicted) * static_cast<std::size_t>(classes_ + 1) +
                  static_cast<std::size_t>(truth)];

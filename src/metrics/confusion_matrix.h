@@ -15,6 +15,8 @@ namespace valbench {
 class ConfusionMatrix {
  public:
   explicit ConfusionMatrix(int classes);
+  /// From counts(), as another rank sent them. Throws Error when they are not (classes + 1)^2.
+  ConfusionMatrix(int classes, std::vector<std::int64_t> counts);
   /// Adds one image. Images without labels count nothing; unmatched detections only count when the image has a match.
   /// Throws Error for a class outside [0, classes).
   void add_image(std::span<const Detection> detections, std::span<const Label> labels);
@@ -22,6 +24,8 @@ class ConfusionMatrix {
   void add(const ConfusionMatrix& other);
 
   int classes() const noexcept { return classes_; }
+  /// Row after row: [predicted][true].
+  const std::vector<std::int64_t>& counts() const noexcept { return counts_; }
   std::int64_t count(int predicted, int truth) const;
   friend bool operator==(const ConfusionMatrix&, const ConfusionMatrix&) = default;
 

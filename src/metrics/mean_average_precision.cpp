@@ -10,17 +10,13 @@
 namespace valbench {
 namespace {
 
-constexpr int kConfidences = 1000;   // points of the precision and recall curves
+constexpr int kConfidences = kCurvePoints;
 constexpr int kRecallPoints = 101;   // points of the AP integral
 constexpr int kSmoothingTaps = 101;  // of the box filter over the mean F1
+constexpr double kCurveStep = 1.0 / (kCurvePoints - 1);
 constexpr double kEpsilon = 1e-16;
 
-using Curve = std::array<double, kConfidences>;
-
-// What one class contributes; computed independently of all others.
-struct ClassCurves {
-  Curve precision{}, recall{}, f1{};
-};
+using Curve = MetricCurve;
 
 // A detection within its class: sorting the key ascending is sorting by descending score, ties in canonical order.
 struct Ranked {
@@ -47,10 +43,11 @@ double interpolate(double x, double x0, double y0, double x1, double y1) {
   return slope * (x - x0) + y0;
 }
 
-// AP at one threshold (§6.8): trapezoids under 101 points of the precision envelope over recall. Recall only moves at
-// true positives, so between two of them only the first and the last point matter; `positions` holds the true
-// positives' ranks.
-double average_precision(const std::vector<std::uint32_t>& positions, std::size_t detections, double labels) {
+// The precision envelope over recall at evenly spaced recalls 0, step .. 1 (§6.8). Recall only moves at true positives,
+// so between two of them only the first and the last point matter; `positions` holds the true positives' ranks.
+template <std::size_t Points>
+std::array<double, Points> precision_envelope(const std::vector<std::uint32_t>& positions, std::size_t detections,
+                                              double labels, double step) {
   const std::size_t hits = positions.size();
   // Points of equal recall in a row: entering[k] is the envelope at the first with k true positives, leaving[k] at the
   // last.
@@ -67,16 +64,22 @@ double average_precision(const std::vector<std::uint32_t>& positions, std::size_
   if (hits > 0 && positions[0] == 0) leaving[0] = 1;
 
   const auto recall_of = [&](std::size_t k) { return static_cast<double>(k) / (labels + kEpsilon); };
-  std::array<double, kRecallPoints> y{};
+  std::array<double, Points> y{};
   std::size_t k = 0;
-  for (int i = 0; i < kRecallPoints; ++i) {
-    const double x = i == kRecallPoints - 1 ? 1.0 : i * 0.01;
+  for (std::size_t i = 0; i < Points; ++i) {
+    const double x = i == Points - 1 ? 1.0 : static_cast<double>(i) * step;
     while (k < hits && recall_of(k + 1) <= x) ++k;
     const double next_recall = k < hits ? recall_of(k + 1) : 1.0;
     const double next = k < hits ? entering[k + 1] : 0.0;
     // At recall 1 the sentinel behind is the last point, and its precision is 0: a perfect class scores 0.995.
-    y[static_cast<std::size_t>(i)] = x >= 1.0 ? 0.0 : interpolate(x, recall_of(k), leaving[k], next_recall, next);
+    y[i] = x >= 1.0 ? 0.0 : interpolate(x, recall_of(k), leaving[k], next_recall, next);
   }
+  return y;
+}
+
+// AP at one threshold (§6.8): trapezoids under 101 points of the envelope.
+double average_precision(const std::vector<std::uint32_t>& positions, std::size_t detections, double labels) {
+  const auto y = precision_envelope<kRecallPoints>(positions, detections, labels, 0.01);
   double area = 0;
   for (int i = 1; i < kRecallPoints; ++i) {
     const double x1 = i == kRecallPoints - 1 ? 1.0 : i * 0.01;
@@ -96,7 +99,7 @@ ClassCurves curves_of(const std::vector<Ranked>& ranked, double labels) {
   std::size_t after =
       ranked.size();  // number of detections whose confidence is at least px, found from the low end upwards
   for (int point = 0; point < kConfidences; ++point) {
-    const double px = point == kConfidences - 1 ? 1.0 : point * (1.0 / (kConfidences - 1));
+    const double px = point == kConfidences - 1 ? 1.0 : point * kCurveStep;
     while (after > 0 && score_of(ranked[after - 1]) < px) --after;
     const auto p = static_cast<std::size_t>(point);
     if (after == 0) {
@@ -126,7 +129,9 @@ ClassCurves score_class(std::vector<Ranked>& ranked, ClassAveragePrecision& resu
   const auto labels = static_cast<double>(result.labels);
   for (std::size_t t = 0; t < kIouThresholds; ++t)
     result.ap[t] = average_precision(positions[t], ranked.size(), labels);
-  return curves_of(ranked, labels);
+  ClassCurves curves = curves_of(ranked, labels);
+  curves.precision_at_recall = precision_envelope<kCurvePoints>(positions[0], ranked.size(), labels, kCurveStep);
+  return curves;
 }
 
 // Where the mean F1, smoothed with a box filter over its edge-padded points, is largest; the first of equals.
@@ -164,6 +169,12 @@ void take_means(MeanAveragePrecision& result) {
 double ClassAveragePrecision::map50_95() const { return std::accumulate(ap.begin(), ap.end(), 0.0) / kIouThresholds; }
 
 MeanAveragePrecision mean_average_precision(const MatchSet& matches, int threads) {
+  std::vector<ClassCurves> unused;
+  return mean_average_precision(matches, threads, unused);
+}
+
+MeanAveragePrecision mean_average_precision(const MatchSet& matches, int threads, std::vector<ClassCurves>& curves) {
+  curves.clear();
   MeanAveragePrecision result;
   std::vector<std::int64_t> labels;
   for (const std::uint16_t cls : matches.label_classes) {
@@ -185,7 +196,7 @@ MeanAveragePrecision mean_average_precision(const MatchSet& matches, int threads
     if (d.cls >= labels.size() || labels[d.cls] == 0) continue;
     ranked[slot[d.cls]].push_back({std::uint64_t{descending_bits(d.score)} << 32 | i, d.correct});
   }
-  std::vector<ClassCurves> curves(result.classes.size());
+  curves.resize(result.classes.size());
   parallel_for(curves.size(), threads, [&](std::size_t c) { curves[c] = score_class(ranked[c], result.classes[c]); });
 
   result.best_f1_index = best_smoothed_f1(curves);

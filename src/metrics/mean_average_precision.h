@@ -26,7 +26,19 @@ struct MeanAveragePrecision {
   std::vector<ClassAveragePrecision> classes;  ///< Ascending; only classes with labels.
 };
 
+inline constexpr int kCurvePoints = 1000;
+using MetricCurve = std::array<double, kCurvePoints>;
+
+/// Curves of one class at IoU .5. Precision, recall and F1 over kCurvePoints confidences from 0 to 1; the envelope of precision over as
+/// many recalls from 0 to 1 (YOLOv5's PR curve).
+struct ClassCurves {
+  MetricCurve precision{}, recall{}, f1{}, precision_at_recall{};
+};
+
 /// Scores a merged set. Stable in ties: image order, then detection order. Equal bits for any number of threads.
 MeanAveragePrecision mean_average_precision(const MatchSet& matches, int threads = 1);
+
+/// The same, and the curves of every class of the result; they stay empty where there is no true positive.
+MeanAveragePrecision mean_average_precision(const MatchSet& matches, int threads, std::vector<ClassCurves>& curves);
 
 }  // namespace valbench

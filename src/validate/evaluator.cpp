@@ -4,6 +4,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "base/error.h"
+#include "detect/test_time_augmentation.h"
 #include "metrics/matching.h"
 #include "validate/native_boxes.h"
 
@@ -37,8 +38,12 @@ PartialScore Evaluator::score(DetectionModel& model, DataLoader& loader, std::sp
     at::Tensor decoded;
     {
       const ScopedSpan span(tracer_, Phase::val_forward, expected.index);
-      raw = model.forward(images, /*training=*/false);
-      decoded = model.decode(raw);
+      if (options_.augment) {
+        decoded = predict_augmented(model, images);
+      } else {
+        raw = model.forward(images, /*training=*/false);
+        decoded = model.decode(raw);
+      }
     }
     if (loss_) {
       const ScopedSpan span(tracer_, Phase::val_loss, expected.index);
@@ -70,12 +75,16 @@ void Evaluator::match_batch(const Batch& batch, NmsResult nms, PartialScore& sco
   const float* row = batch.targets.const_data_ptr<float>();
   for (std::int64_t i = 0; i < batch.targets.size(0); ++i, row += 6) {
     const auto image = static_cast<std::size_t>(row[0]);
-    labels[image].push_back(native_label(row[1], row[2], row[3], row[4], row[5], height, width, batch.geometry[image]));
+    const float cls = options_.single_cls ? 0 : row[1];
+    labels[image].push_back(native_label(cls, row[2], row[3], row[4], row[5], height, width, batch.geometry[image]));
   }
   for (std::size_t i = 0; i < batch.geometry.size(); ++i) {
-    for (Detection& d : nms.images[i]) scale_to_native(d.x1, d.y1, d.x2, d.y2, batch.geometry[i]);
+    for (Detection& d : nms.images[i]) {
+      scale_to_native(d.x1, d.y1, d.x2, d.y2, batch.geometry[i]);
+      if (options_.single_cls) d.cls = 0;
+    }
     match_image(batch.geometry[i].image, nms.images[i], labels[i], score.matches);
-    if (sink) sink(batch.geometry[i].image, nms.images[i]);
+    if (sink) sink(batch.geometry[i].image, nms.images[i], labels[i]);
   }
   score.candidate_limit_hits += nms.candidate_limit_hits;
   score.detection_limit_hits += nms.detection_limit_hits;

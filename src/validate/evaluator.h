@@ -21,6 +21,8 @@ struct EvaluatorOptions {
   c10::Device device = c10::Device(c10::DeviceType::CPU);
   c10::ScalarType dtype = c10::ScalarType::Float;  ///< Of the images and the model.
   NmsOptions nms;
+  bool augment = false;     ///< Test-time augmentation (§6.11); no loss then.
+  bool single_cls = false;  ///< Every label and detection becomes class 0.
 };
 
 class Evaluator {
@@ -29,8 +31,8 @@ class Evaluator {
   Evaluator(std::optional<DetectionLoss> loss, EvaluatorOptions options, Tracer& tracer);
 
   /// Scores what `loader` hands out, which are the batches of `plan` in order. The model's dtype and device must be the options'.
-  /// The detections of every image are also handed to `sink` when there is one (original pixels, NMS order).
-  using DetectionSink = std::function<void(std::int64_t image, std::span<const Detection>)>;
+  /// The detections and labels of every image are also handed to `sink` when there is one (original pixels, NMS order).
+  using DetectionSink = std::function<void(std::int64_t image, std::span<const Detection>, std::span<const Label>)>;
   PartialScore score(DetectionModel& model, DataLoader& loader, std::span<const BatchPlan> plan, const DetectionSink& sink = {});
 
  private:

@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "metrics/matching.h"
-#include "metrics/mean_average_precision.h"
 
 namespace valbench {
 namespace {
@@ -78,7 +77,10 @@ PartialScore unpack_score(std::span<const std::byte> bytes) {
 }
 
 ValidationRecord summarize_score(const PartialScore& merged, int threads) {
-  const MeanAveragePrecision map = mean_average_precision(merged.matches, threads);
+  return summarize_score(merged, mean_average_precision(merged.matches, threads));
+}
+
+ValidationRecord summarize_score(const PartialScore& merged, const MeanAveragePrecision& map) {
   ValidationRecord record;
   record.images = static_cast<std::int64_t>(merged.matches.images.size());
   record.labels = static_cast<std::int64_t>(merged.matches.label_classes.size());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "metrics/detection.h"
+#include "metrics/mean_average_precision.h"
 #include "record/run_record.h"
 
 namespace valbench {
@@ -37,5 +38,7 @@ PartialScore unpack_score(std::span<const std::byte> bytes);
 /// P, R, mAP, per class, and the mean loss (items added in batch order, whoever computed them) of a merged score.
 /// Epoch, checksum, seconds and batch size are left for the caller.
 ValidationRecord summarize_score(const PartialScore& merged, int threads);
+/// The same where the score's mean average precision is known already.
+ValidationRecord summarize_score(const PartialScore& merged, const MeanAveragePrecision& map);
 
 }  // namespace valbench

@@ -67,7 +67,7 @@ Scored score_case(const json& golden, const json& page) {
   Evaluator evaluator(loss, {}, tracer);
   const auto loader = make_validation_loader(dataset, plan, 2, false, false);
   Scored result;
-  result.score = evaluator.score(*model, *loader, plan, [&](std::int64_t image, std::span<const Detection> detections) {
+  result.score = evaluator.score(*model, *loader, plan, [&](std::int64_t image, std::span<const Detection> detections, std::span<const Label>) {
     result.detections[dataset->images[static_cast<std::size_t>(image)].file.filename()].assign(detections.begin(), detections.end());
   });
   const PartialScore parts[] = {result.score};

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -15,7 +14,6 @@
 #include "data/yolo_dataset.h"
 #include "launch/increment_path.h"
 #include "launch/launcher.h"
-#include "launch/rank_environment.h"
 #include "launch/rank_process.h"
 #include "main/commands/val.h"
 
@@ -107,12 +105,6 @@ ValSpec spec_of(const ValOptions& options, const Machine& machine) {
   spec.torch_threads = options.threads > 0 ? options.threads : share;
   spec.workers = std::clamp(options.workers, 1, std::min(share, spec.batch_size));
   return spec;
-}
-
-fs::path checked_rank_program() {
-  const auto program = find_rank_program();
-  if (::access(program.c_str(), X_OK) == 0) return program;
-  throw Error(program.string() + " is missing or cannot be run: no validation without it. Fix: ./valbench setup");
 }
 
 /// The message of the first rank that wrote one.

@@ -43,6 +43,9 @@ PlannedTraining plan_training(const TrainArguments& command_line) {
   ResumePoint resume;
   if (resumes(command_line)) {
     resume = resume_point(command_line);
+    // Before anything is written: no rank can follow yet, and what the run folder holds must stay as it is.
+    throw InputError("--resume " + resume.checkpoint.string() +
+                     ": trainings cannot be resumed yet. Start a new one from it with --weights");
     plan.arguments = resume.arguments;
   }
   const Scenario scenario = parse_train_options(plan.arguments, find_machine());
@@ -71,18 +74,18 @@ void write_inputs(const PlannedTraining& plan, const RunSpec& spec) {
   write_atomically(spec.folder / "hyp.yaml", hyp_yaml(spec.hyp));
 }
 
-/// How to go on after an end that was not planned; empty when there is no checkpoint yet.
-std::string advice_to_resume(const fs::path& folder) {
+/// How to go on after an end that was not planned; empty when there is no checkpoint yet. No rank resumes yet.
+std::string advice_to_go_on(const fs::path& folder) {
   std::error_code none;
   for (const char* name : {"last.pt", "last.safetensors"}) {
     const fs::path last = folder / "weights" / name;
-    if (fs::exists(last, none)) return "Continue with `valbench train --resume " + last.string() + "`";
+    if (fs::exists(last, none)) return "A new training can start from --weights " + last.string();
   }
   return {};
 }
 
 int report_end(const LaunchResult& result, const RunSpec& spec, double seconds) {
-  const std::string advice = advice_to_resume(spec.folder);
+  const std::string advice = advice_to_go_on(spec.folder);
   if (result.status == RunStatus::interrupted) {
     log_note(advice.empty() ? "stopped before the first checkpoint" : "stopped. " + advice);
     return kInterrupted;

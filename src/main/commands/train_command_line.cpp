@@ -22,12 +22,14 @@ CLI::Option* add(CLI::App& command, const TrainOption& option) {
   CLI::Option* added = command.add_option(names, [](const CLI::results_t&) { return true; }, help);
   if (option.kind == OptionKind::list) return added->expected(-1)->type_name("N ...");
   if (option.kind == OptionKind::optional_value) return added->expected(0, 1)->type_name("[X]");
-  return added->expected(1)->type_name("X");
+  // Given twice, the last one counts, as in YOLOv5.
+  return added->expected(1)->type_name("X")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 
 /// CLI11 gives `{}` or nothing for an option that stands alone.
 std::string value_of(const TrainOption& option, const std::vector<std::string>& words) {
   if (option.kind == OptionKind::flag) return "true";
+  if (option.kind == OptionKind::value) return words.back();
   const std::string text = joined_words(words);
   return option.kind == OptionKind::optional_value && (text.empty() || text == "{}") ? option.bare : text;
 }

@@ -43,7 +43,7 @@ double guess_run_s(const RunSpec& spec, const ImageCounts& images) {
   // Backward costs twice what forward does. The exactness check scores once more, on rank 0.
   const double train_s = 3 * image_gflop * static_cast<double>(images.train) / (speed.train * spec.ranks);
   const double val_s = image_gflop * share / speed.val;
-  const bool checked = validations > 0 && spec.verify;
+  const bool checked = validations > 0 && spec.verify != VerifyMode::none;
   return speed.startup_s + spec.epochs * train_s + validations * val_s / scoring_ranks + (checked ? val_s : 0);
 }
 

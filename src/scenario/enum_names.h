@@ -19,7 +19,27 @@ inline constexpr auto kEnumNames = nullptr;
 
 template <>
 inline constexpr std::array kEnumNames<Placement> = {
-    std::pair{Placement::none, "none"}, std::pair{Placement::rank0, "rank0"}, std::pair{Placement::sharded, "sharded"}};
+    std::pair{Placement::none, "none"},           std::pair{Placement::rank0, "rank0"},
+    std::pair{Placement::sharded, "sharded"},     std::pair{Placement::dedicated, "dedicated"},
+    std::pair{Placement::overlapped, "overlapped"}, std::pair{Placement::deferred, "deferred"}};
+template <>
+inline constexpr std::array kEnumNames<ShardMode> = {std::pair{ShardMode::batches, "batches"},
+                                                     std::pair{ShardMode::batches_balanced, "batches_balanced"},
+                                                     std::pair{ShardMode::images_padded, "images_padded"}};
+template <>
+inline constexpr std::array kEnumNames<ScoreMode> = {std::pair{ScoreMode::blocking, "blocking"},
+                                                     std::pair{ScoreMode::background, "background"}};
+template <>
+inline constexpr std::array kEnumNames<LoaderLife> = {std::pair{LoaderLife::persistent, "persistent"},
+                                                      std::pair{LoaderLife::per_validation, "per_validation"}};
+template <>
+inline constexpr std::array kEnumNames<ValidationCache> = {std::pair{ValidationCache::automatic, "auto"},
+                                                           std::pair{ValidationCache::none, "none"},
+                                                           std::pair{ValidationCache::ram, "ram"},
+                                                           std::pair{ValidationCache::gpu, "gpu"}};
+template <>
+inline constexpr std::array kEnumNames<VerifyMode> = {std::pair{VerifyMode::last, "last"}, std::pair{VerifyMode::all, "all"},
+                                                      std::pair{VerifyMode::none, "none"}};
 template <>
 inline constexpr std::array kEnumNames<Precision> = {
     std::pair{Precision::automatic, "auto"}, std::pair{Precision::fp32, "fp32"}, std::pair{Precision::fp16, "fp16"},

@@ -9,6 +9,7 @@
 #include "scenario/scenario.h"
 #include "scenario/spec_fields.h"
 #include "scenario/training_keys.h"
+#include "scenario/validation_keys.h"
 #include "scenario/weights_file.h"
 #include "scenario/yaml_section.h"
 
@@ -24,9 +25,7 @@ const std::vector<std::string> kRootKeys = {
     "epochs",       "batch_size",    "ranks",           "device",  "share_gpu",  "seed",
     "hyp",          "rounds",        "baseline",        "margin",  "validation", "strategies",
     "axes",         "cos_lr",        "label_smoothing", "workers", "threads",    "amp",
-    "cache",        "gradient_sync", "save_checkpoints"};
-const std::vector<std::string> kValidationKeys = {"placement", "interval", "subset", "subset_seed", "batch_size",
-                                                  "precision", "shape",    "ema",    "loss",        "workers"};
+    "cache",        "gradient_sync", "save_checkpoints", "verify", "hang_timeout"};
 const std::vector<std::string> kSynthKeys = {"train_images", "val_images",        "classes", "width", "height",
                                              "vary",         "objects_per_image", "quality", "seed"};
 
@@ -38,42 +37,8 @@ std::vector<std::string> root_keys() {
 
 std::vector<std::string> strategy_keys() {
   std::vector<std::string> keys = {"name"};
-  keys.insert(keys.end(), kValidationKeys.begin(), kValidationKeys.end());
+  keys.insert(keys.end(), validation_keys().begin(), validation_keys().end());
   return keys;
-}
-
-/// A share of the images (`0.5`), or their number (`500`); 1 and 1.0 are the whole set.
-void read_subset(const YamlSection& section, ValidationSpec& spec) {
-  if (!section.has("subset")) return;
-  const std::string allowed = "a fraction in (0, 1], or a number of images from 2 up";
-  const std::string text = section.scalar("subset", allowed);
-  if (text.find_first_of(".eE") == std::string::npos) section.integer("subset", spec.subset_count, 0, kAnyInt64);
-  double value = 0;
-  section.number("subset", value, -kAnyNumber, kAnyNumber);
-  if (value <= 0) section.fail("subset", "out of range", allowed);
-  if (value > 1 && text.find_first_of(".eE") != std::string::npos) section.fail("subset", "out of range", allowed);
-  spec.subset_count = value > 1 ? static_cast<std::int64_t>(value) : 0;
-  spec.subset_fraction = value > 1 ? 1.0 : value;
-}
-
-void read_validation(const YamlSection& section, ValidationSpec& spec) {
-  section.choice("placement", spec.placement);
-  section.integer("interval", spec.interval, 1, kAnyInt);
-  read_subset(section, spec);
-  section.integer("subset_seed", spec.subset_seed, 0, kAnyInt64);
-  if (section.has("batch_size")) {
-    const std::string allowed = "auto, or an integer from 1 up";
-    if (section.scalar("batch_size", allowed) == "auto") {
-      spec.batch_size = 0;
-    } else {
-      section.integer("batch_size", spec.batch_size, 1, kAnyInt);
-    }
-  }
-  section.choice("precision", spec.precision);
-  section.choice("shape", spec.shape);
-  section.choice("ema", spec.ema);
-  section.boolean("loss", spec.loss);
-  section.integer("workers", spec.workers, 0, 1024);
 }
 
 std::vector<ValidationSpec> read_strategies(const YamlSection& root, const ValidationSpec& defaults) {
@@ -98,9 +63,9 @@ std::vector<ValidationSpec> read_strategies(const YamlSection& root, const Valid
 
 /// Each value is read as if it stood in a strategy, so that an axis allows just what a strategy allows.
 std::vector<Axis> read_axes(const YamlSection& root) {
-  const YamlSection section(root.source(), root.node("axes"), "axes", kValidationKeys);
+  const YamlSection section(root.source(), root.node("axes"), "axes", validation_keys());
   std::vector<Axis> axes;
-  for (const std::string& key : kValidationKeys) {
+  for (const std::string& key : validation_keys()) {
     if (!section.has(key)) continue;
     const YAML::Node values = section.node(key);
     if (!values.IsSequence() || values.size() == 0)
@@ -113,7 +78,7 @@ std::vector<Axis> read_axes(const YamlSection& root) {
       const YamlSection one(root.source(), map, "axes", {key});
       ValidationSpec checked;
       const auto read_one = [source = root.source(), map, key](ValidationSpec& spec) {
-        read_validation(YamlSection(source, map, "axes", kValidationKeys), spec);
+        read_validation(YamlSection(source, map, "axes", validation_keys()), spec);
       };
       read_one(checked);
       const std::string text = one.scalar(key, "single values");
@@ -213,6 +178,8 @@ void read_training(const YamlSection& root, const Machine& machine, Scenario& sc
   root.choice("gradient_sync", base.gradient_sync);
   root.choice("cache", base.cache);
   root.boolean("save_checkpoints", base.save_checkpoints);
+  root.choice("verify", base.verify);
+  root.number("hang_timeout", base.hang_timeout_s, 1.0, 86'400.0);
 }
 
 /// GPU numbers of `cuda:0,1`; all GPUs for `cuda`.
@@ -307,7 +274,7 @@ Scenario parse_training(const std::vector<Override>& options, const Machine& mac
   read_device(root, machine, scenario.base);
   read_training_keys(root, scenario.base);
   read_hyp(root, scenario.base);
-  read_validation(YamlSection(source, root.node("validation"), "validation", kValidationKeys),
+  read_validation(YamlSection(source, root.node("validation"), "validation", validation_keys()),
                   scenario.base.validation);
   // Without validations the fitness stays 0, and v7.0 takes every tie for an improvement: it never stops.
   if (scenario.base.validation.placement == Placement::none) scenario.base.patience = 0;
@@ -329,7 +296,7 @@ Scenario parse_scenario(const std::filesystem::path& file, const std::vector<Ove
   read_device(root, machine, scenario.base);
   read_training_keys(root, scenario.base);
   read_hyp(root, scenario.base);
-  read_validation(YamlSection(source, root.node("validation"), "validation", kValidationKeys),
+  read_validation(YamlSection(source, root.node("validation"), "validation", validation_keys()),
                   scenario.base.validation);
   const auto named = read_strategies(root, scenario.base.validation);
   scenario.strategies = multiply(named, read_axes(root));
@@ -343,7 +310,7 @@ Scenario parse_scenario(const std::filesystem::path& file, const std::vector<Ove
 
 std::vector<std::pair<std::string, std::vector<std::string>>> scenario_keys() {
   return {{"", root_keys()},
-          {"validation", kValidationKeys},
+          {"validation", validation_keys()},
           {"strategies", strategy_keys()},
           {"synth", kSynthKeys},
           {"hyp", hyp_keys()}};

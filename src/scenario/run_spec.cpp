@@ -105,6 +105,11 @@ std::string to_string(Placement value) { return name_of(value); }
 std::string to_string(Precision value) { return name_of(value); }
 std::string to_string(BatchShape value) { return name_of(value); }
 std::string to_string(EmaUse value) { return name_of(value); }
+std::string to_string(ShardMode value) { return name_of(value); }
+std::string to_string(ScoreMode value) { return name_of(value); }
+std::string to_string(LoaderLife value) { return name_of(value); }
+std::string to_string(ValidationCache value) { return name_of(value); }
+std::string to_string(VerifyMode value) { return name_of(value); }
 std::string to_string(GradientSync value) { return name_of(value); }
 std::string to_string(DeviceKind value) { return name_of(value); }
 std::string to_string(AmpMode value) { return name_of(value); }

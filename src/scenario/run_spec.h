@@ -10,13 +10,24 @@
 namespace valbench {
 
 /// Where validation runs. A new value is one enumerator, one row in enum_names.h, one line in make_strategy.
-enum class Placement { none, rank0, sharded };
+enum class Placement { none, rank0, sharded, dedicated, overlapped, deferred };
 /// Number format of validation's forward pass. `automatic`: fp16 where training uses AMP, else fp32 (YOLOv5).
 enum class Precision { automatic, fp32, fp16, bf16 };
 /// Shape of validation batches: rect (minimal padding + 0.5 stride, YOLOv5) or square.
 enum class BatchShape { rect, square };
 /// Score a copy of the EMA (default), or the EMA itself, which fp16 validation rounds (YOLOv5 v7.0).
 enum class EmaUse { copy, in_place };
+/// How a sharded validation is dealt out: whole batches in turn, whole batches balanced by their pixels, or single images padded to
+/// equal shares by repetition (what DistributedSampler does: inexact, there to show the error).
+enum class ShardMode { batches, batches_balanced, images_padded };
+/// Metrics are computed before training goes on, or by a thread beside it.
+enum class ScoreMode { blocking, background };
+/// Loader of the validation images: kept for the whole run (YOLOv5), or made anew for each validation.
+enum class LoaderLife { persistent, per_validation };
+/// Where decoded, resized validation images are kept: as training's, nowhere, in memory, or as whole batches on the device.
+enum class ValidationCache { automatic, none, ram, gpu };
+/// Which validations the exactness gate scores again, off the clock.
+enum class VerifyMode { last, all, none };
 /// When gradients are averaged over ranks: on every micro-batch (YOLOv5) or once per optimizer step.
 enum class GradientSync { micro_batch, step };
 /// What one process per rank runs on.
@@ -34,15 +45,27 @@ enum class Compat { v7_0, head };
 struct ValidationSpec {
   std::string name = "rank0";  ///< Unique in the scenario; shown in tables.
   Placement placement = Placement::rank0;
+  ShardMode shard = ShardMode::batches;
+  int dedicated_ranks = 1;       ///< placement dedicated: this many of the ranks only validate.
   int interval = 1;              ///< Validate every N epochs; the final epoch always.
+  int start_epoch = 0;           ///< First epoch that may be validated, but for the final one.
+  int dense_last = 0;            ///< Every one of the last N epochs is validated.
+  double time_share = 0;         ///< Adapts the interval so that validation stays under this share of the time; 0 = off.
   double subset_fraction = 1.0;  ///< Share of the validation images, in (0, 1]; used when subset_count is 0.
   std::int64_t subset_count = 0;  ///< Number of validation images; 0 = by fraction.
   std::uint64_t subset_seed = 0;
   int batch_size = 0;  ///< Images per validation batch; 0 = auto, twice the per-rank training batch (YOLOv5).
+  bool batch_max = false;  ///< batch_size: max, the largest power of two that fits the GPU's memory; batch_size is 0 then.
   Precision precision = Precision::automatic;
   BatchShape shape = BatchShape::rect;
   EmaUse ema = EmaUse::copy;
   bool loss = true;  ///< Also compute the validation loss.
+  bool plots = false;      ///< Draw the curves and the confusion matrix of every validation.
+  bool save_json = false;  ///< Write the detections of every validation in COCO's form.
+  ScoreMode score = ScoreMode::blocking;
+  int score_threads = 0;   ///< Threads that match and compute the metrics; 0 = as many as training's per rank.
+  LoaderLife loader = LoaderLife::persistent;
+  ValidationCache cache = ValidationCache::automatic;
   int workers = 0;   ///< Loader threads per rank; 0 = the same as training.
 };
 
@@ -117,7 +140,8 @@ struct RunSpec {
   bool nosave = false;         ///< Only the final epoch leaves checkpoints.
   bool oversubscribed = false; ///< More compute threads than cores: no verdict.
   bool profile = false;        ///< Traced run (spans to trace.json, CUPTI on GPUs); never enters a verdict.
-  bool verify = true;          ///< Re-score the last snapshot by rank 0 and in full fp32, off the clock.
+  VerifyMode verify = VerifyMode::last;  ///< Re-score snapshots by rank 0 and in full fp32, off the clock.
+  double hang_timeout_s = 120; ///< A rank that waits longer in one collective ends the run with a report of who waits for whom.
   ValidationSpec validation;
   std::filesystem::path folder;  ///< Run folder; exists, holds spec.json.
   std::vector<std::string> notices;  ///< What parsing changed or warns of; the record's warnings begin with them.
@@ -128,6 +152,11 @@ std::string to_string(Placement);
 std::string to_string(Precision);
 std::string to_string(BatchShape);
 std::string to_string(EmaUse);
+std::string to_string(ShardMode);
+std::string to_string(ScoreMode);
+std::string to_string(LoaderLife);
+std::string to_string(ValidationCache);
+std::string to_string(VerifyMode);
 std::string to_string(GradientSync);
 std::string to_string(DeviceKind);
 std::string to_string(AmpMode);

@@ -22,11 +22,14 @@ void visit_hyperparameters(Spec& h, Visit&& visit) {
 /// Calls visit(name, field) for every field of a ValidationSpec.
 template <class Spec, class Visit>
 void visit_validation(Spec& v, Visit&& visit) {
-  visit("name", v.name), visit("placement", v.placement), visit("interval", v.interval);
+  visit("name", v.name), visit("placement", v.placement), visit("shard", v.shard);
+  visit("dedicated_ranks", v.dedicated_ranks), visit("interval", v.interval), visit("start_epoch", v.start_epoch);
+  visit("dense_last", v.dense_last), visit("time_share", v.time_share);
   visit("subset_fraction", v.subset_fraction), visit("subset_count", v.subset_count),
       visit("subset_seed", v.subset_seed);
-  visit("batch_size", v.batch_size), visit("precision", v.precision), visit("shape", v.shape), visit("ema", v.ema);
-  visit("loss", v.loss), visit("workers", v.workers);
+  visit("batch_size", v.batch_size), visit("batch_max", v.batch_max), visit("precision", v.precision), visit("shape", v.shape), visit("ema", v.ema);
+  visit("loss", v.loss), visit("plots", v.plots), visit("save_json", v.save_json), visit("score", v.score);
+  visit("score_threads", v.score_threads), visit("loader", v.loader), visit("cache", v.cache), visit("workers", v.workers);
 }
 
 /// Calls visit(name, field) for every field of a RunSpec.
@@ -47,6 +50,7 @@ void visit_run_spec(Spec& s, Visit&& visit) {
   visit("compat", s.compat), visit("save_checkpoints", s.save_checkpoints),
       visit("nosave", s.nosave);
   visit("oversubscribed", s.oversubscribed), visit("profile", s.profile), visit("verify", s.verify);
+  visit("hang_timeout_s", s.hang_timeout_s);
   visit("validation", s.validation), visit("folder", s.folder);
 }
 

@@ -199,7 +199,7 @@ Scenario parse_train_options(const TrainArguments& arguments, const Machine& mac
   Scenario scenario = parse_training(translate(arguments, machine), machine);
   RunSpec& spec = scenario.base;
   spec.validation.name = to_string(spec.validation.placement);
-  spec.verify = false;  // The gate of comparisons; a single training has nothing to compare.
+  spec.verify = VerifyMode::none;  // The gate of comparisons; a single training has nothing to compare.
   return scenario;
 }
 

@@ -95,7 +95,7 @@ ExactnessRecord verify(const ValidationContext& context, const RankParts& parts,
   ExactnessRecord unknown;
   unknown.map50_95_delta = unknown.map50_delta = Measured::not_measured("not measured (placement none)");
   if (result.validations.empty()) return unknown;
-  if (!context.spec.verify) {
+  if (context.spec.verify == VerifyMode::none) {
     unknown.map50_95_delta = unknown.map50_delta = Measured::not_measured("not measured (verify: none)");
     return unknown;
   }

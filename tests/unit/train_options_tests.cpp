@@ -55,7 +55,7 @@ TEST_CASE("without options a training has YOLOv5's defaults") {
   CHECK(spec.validation.placement == Placement::rank0);
   CHECK(spec.validation.interval == 1);
   CHECK(spec.amp == AmpMode::off);
-  CHECK_FALSE(spec.verify);
+  CHECK(spec.verify == VerifyMode::none);
 }
 
 TEST_CASE("a rank gets at most its share of the cores as loader threads") {

@@ -1,0 +1,92 @@
+#include "scenario/validation_keys.h"
+
+#include <limits>
+
+#include "scenario/enum_names.h"
+
+namespace valbench {
+namespace {
+
+constexpr std::int64_t kAnyInt = std::numeric_limits<int>::max();
+constexpr std::int64_t kAnyInt64 = std::numeric_limits<std::int64_t>::max();
+constexpr double kAnyNumber = std::numeric_limits<double>::infinity();
+
+/// A share of the images (`0.5`), or their number (`500`); 1 and 1.0 are the whole set.
+void read_subset(const YamlSection& section, ValidationSpec& spec) {
+  if (!section.has("subset")) return;
+  const std::string allowed = "a fraction in (0, 1], or a number of images from 2 up";
+  const std::string text = section.scalar("subset", allowed);
+  if (text.find_first_of(".eE") == std::string::npos) section.integer("subset", spec.subset_count, 0, kAnyInt64);
+  double value = 0;
+  section.number("subset", value, -kAnyNumber, kAnyNumber);
+  if (value <= 0) section.fail("subset", "out of range", allowed);
+  if (value > 1 && text.find_first_of(".eE") != std::string::npos) section.fail("subset", "out of range", allowed);
+  spec.subset_count = value > 1 ? static_cast<std::int64_t>(value) : 0;
+  spec.subset_fraction = value > 1 ? 1.0 : value;
+}
+
+/// Values that scenarios may name and the trainer does not follow yet. A line goes when its value is followed.
+void refuse_unfollowed(const YamlSection& section, const ValidationSpec& spec) {
+  const auto refuse = [&](bool given, const char* key, const std::string& allowed) {
+    if (given) section.fail(key, "is not followed yet", allowed);
+  };
+  refuse(spec.placement == Placement::dedicated, "placement", "none, rank0, sharded");
+  refuse(spec.placement == Placement::overlapped, "placement", "none, rank0, sharded");
+  refuse(spec.placement == Placement::deferred, "placement", "none, rank0, sharded");
+  refuse(spec.shard != ShardMode::batches, "shard", "batches");
+  refuse(spec.start_epoch != 0, "start_epoch", "0");
+  refuse(spec.dense_last != 0, "dense_last", "0");
+  refuse(spec.time_share != 0, "time_share", "0");
+  refuse(spec.batch_max, "batch_size", "auto, or an integer from 1 up");
+  refuse(spec.plots, "plots", "false");
+  refuse(spec.save_json, "save_json", "false");
+  refuse(spec.score != ScoreMode::blocking, "score", "blocking");
+  refuse(spec.score_threads != 0, "score_threads", "0");
+  refuse(spec.loader != LoaderLife::persistent, "loader", "persistent");
+  refuse(spec.cache != ValidationCache::automatic, "cache", "auto");
+}
+
+}  // namespace
+
+const std::vector<std::string>& validation_keys() {
+  static const std::vector<std::string> keys = {
+      "placement", "shard",     "dedicated_ranks", "interval", "start_epoch", "dense_last", "time_share",
+      "subset",    "subset_seed", "batch_size",    "precision", "shape",      "ema",        "loss",
+      "plots",     "save_json", "score",           "score_threads", "loader", "cache",      "workers"};
+  return keys;
+}
+
+void read_validation(const YamlSection& section, ValidationSpec& spec) {
+  section.choice("placement", spec.placement);
+  section.choice("shard", spec.shard);
+  section.integer("dedicated_ranks", spec.dedicated_ranks, 1, 4095);
+  section.integer("interval", spec.interval, 1, kAnyInt);
+  section.integer("start_epoch", spec.start_epoch, 0, kAnyInt);
+  section.integer("dense_last", spec.dense_last, 0, kAnyInt);
+  section.number("time_share", spec.time_share, 0.0, 0.99);
+  read_subset(section, spec);
+  section.integer("subset_seed", spec.subset_seed, 0, kAnyInt64);
+  if (section.has("batch_size")) {
+    const std::string allowed = "auto, max, or an integer from 1 up";
+    const std::string text = section.scalar("batch_size", allowed);
+    spec.batch_size = 0;
+    spec.batch_max = text == "max";
+    if (text != "auto" && text != "max") {
+      section.integer("batch_size", spec.batch_size, 1, kAnyInt);
+    }
+  }
+  section.choice("precision", spec.precision);
+  section.choice("shape", spec.shape);
+  section.choice("ema", spec.ema);
+  section.boolean("loss", spec.loss);
+  section.boolean("plots", spec.plots);
+  section.boolean("save_json", spec.save_json);
+  section.choice("score", spec.score);
+  section.integer("score_threads", spec.score_threads, 0, 1024);
+  section.choice("loader", spec.loader);
+  section.choice("cache", spec.cache);
+  section.integer("workers", spec.workers, 0, 1024);
+  refuse_unfollowed(section, spec);
+}
+
+}  // namespace valbench

@@ -73,6 +73,7 @@ void train_mosaic(benchmark::State& state) {
 BENCHMARK(train_mosaic)
     ->ArgNames({"imgsz", "workers", "cache"})
     ->ArgsProduct({{96, 640}, {1, 2}, {0, 1}})
+    ->MeasureProcessCPUTime()
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 

@@ -25,6 +25,9 @@ cv::Matx33d perspective_matrix(const PerspectiveDraw& draw, int in_h, int in_w, 
 /// The image under M, padded with grey: the image itself when M is the identity and the size stays.
 cv::Mat warp_image(const cv::Mat& image, const cv::Matx33d& matrix, int out_h, int out_w, bool projective);
 
+/// The part of an in_w x in_h image that warp_image() reads: all of it for a perspective warp.
+cv::Rect warped_region(const cv::Matx33d& matrix, int in_h, int in_w, int out_h, int out_w, bool projective);
+
 /// A box around the warped corners, in double as YOLOv5 has it before the filter.
 struct WarpedBox {
   double x1, y1, x2, y2;
@@ -74,7 +77,7 @@ std::array<double, 3> hsv_factors(const HsvDraw& draw);
 /// OpenCV's 8-bit HSV of an image, hue in 0..179.
 cv::Mat to_hsv(const cv::Mat& image);
 
-/// Hue, saturation and value gains through OpenCV's 8-bit HSV; untouched when all gains are 0.
+/// Hue, saturation and value gains through OpenCV's 8-bit HSV, in place; untouched when all gains are 0.
 void augment_hsv(cv::Mat& image, const HsvDraw& draw);
 
 /// mixup: trunc(a * r + b * (1 - r)), labels of both.

@@ -72,14 +72,21 @@ cv::Mat cmyk_to_rgb(const cv::Mat& cmyk) {
 }
 
 cv::Mat decode_jpeg(const std::filesystem::path& file, std::string_view bytes, bool* damaged) {
-  const TurboJpeg jpeg(tjInitDecompress());
+  thread_local const TurboJpeg jpeg(tjInitDecompress());
   JpegHeader header;
   if (!read_jpeg_header(jpeg.handle, bytes, header)) undecodable(file, tjGetErrorStr2(jpeg.handle));
   check_image_size(file, header.width, header.height);
   const bool cmyk = header.colour_space == TJCS_CMYK || header.colour_space == TJCS_YCCK;
-  cv::Mat pixels(header.height, header.width, cmyk ? CV_8UC4 : CV_8UC3, cv::Scalar::all(0));
-  const int result = tjDecompress2(jpeg.handle, as_bytes(bytes), bytes.size(), pixels.data, header.width, 0,
-                                   header.height, cmyk ? TJPF_CMYK : TJPF_RGB, TJFLAG_ACCURATEDCT);
+  cv::Mat pixels(header.height, header.width, cmyk ? CV_8UC4 : CV_8UC3);
+  const auto decode = [&] {
+    return tjDecompress2(jpeg.handle, as_bytes(bytes), bytes.size(), pixels.data, header.width, 0, header.height,
+                         cmyk ? TJPF_CMYK : TJPF_RGB, TJFLAG_ACCURATEDCT);
+  };
+  int result = decode();
+  if (result != 0) {  // What could not be decoded is black, not whatever lay there.
+    pixels.setTo(0);
+    result = decode();
+  }
   if (result != 0 && tjGetErrorCode(jpeg.handle) != TJERR_WARNING) undecodable(file, tjGetErrorStr2(jpeg.handle));
   if (damaged != nullptr) *damaged = result != 0;
   return oriented(cmyk ? cmyk_to_rgb(pixels) : pixels, exif_orientation(bytes));

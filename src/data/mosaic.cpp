@@ -1,6 +1,7 @@
 #include "data/mosaic.h"
 
 #include <algorithm>
+#include <cstring>
 #include <opencv2/core.hpp>
 
 #include "data/copy_paste.h"
@@ -8,30 +9,61 @@
 
 namespace valbench {
 
+namespace {
+
+void paint_grey(cv::Mat& canvas, const cv::Rect& area) {
+  for (int y = area.y; y < area.y + area.height; ++y)
+    std::memset(canvas.ptr(y) + 3 * area.x, kPaddingGrey, 3 * static_cast<std::size_t>(area.width));
+}
+
+// The part of `area` that `tile` does not cover.
+void paint_around(cv::Mat& canvas, const cv::Rect& area, const cv::Rect& tile) {
+  const cv::Rect inner = area & tile;
+  if (inner.empty()) return paint_grey(canvas, area);
+  paint_grey(canvas, {area.x, area.y, area.width, inner.y - area.y});
+  paint_grey(canvas, {area.x, inner.br().y, area.width, area.br().y - inner.br().y});
+  paint_grey(canvas, {area.x, inner.y, inner.x - area.x, inner.height});
+  paint_grey(canvas, {inner.br().x, inner.y, area.br().x - inner.br().x, inner.height});
+}
+
+}  // namespace
+
+cv::Rect tile_place(std::size_t i, cv::Size tile, cv::Point centre) {
+  const bool right = i % 2 == 1, below = i >= 2;
+  return {right ? centre.x : centre.x - tile.width, below ? centre.y : centre.y - tile.height, tile.width, tile.height};
+}
+
+void add_tile(LabelledImage& canvas, std::size_t i, const MosaicTile& tile, cv::Point centre, const cv::Rect& region) {
+  const cv::Mat& image = tile.image;
+  const cv::Rect place = tile_place(i, image.size(), centre), visible = place & region;
+  const cv::Point corners[4] = {
+      {0, 0}, {canvas.image.cols, 0}, {0, canvas.image.rows}, {canvas.image.cols, canvas.image.rows}};
+  paint_around(canvas.image, cv::Rect(centre, corners[i]) & region, place);
+  if (!visible.empty()) image(visible - place.tl()).copyTo(canvas.image(visible));
+  const std::vector<PixelBox> boxes = to_pixels(*tile.labels, image.cols, image.rows, place.x, place.y);
+  canvas.boxes.insert(canvas.boxes.end(), boxes.begin(), boxes.end());
+  if (tile.polygons == nullptr) return;
+  for (PixelPolygon& polygon : polygons_to_pixels(*tile.polygons, image.cols, image.rows, place.x, place.y))
+    canvas.polygons.push_back(std::move(polygon));
+}
+
+void clip_labels(LabelledImage& canvas) {
+  const auto w = static_cast<float>(canvas.image.cols), h = static_cast<float>(canvas.image.rows);
+  for (PixelBox& b : canvas.boxes) {
+    b = {b.cls, std::clamp(b.x1, 0.0F, w), std::clamp(b.y1, 0.0F, h), std::clamp(b.x2, 0.0F, w),
+         std::clamp(b.y2, 0.0F, h)};
+  }
+  for (PixelPolygon& polygon : canvas.polygons) {
+    for (cv::Point2f& p : polygon) p = {std::clamp(p.x, 0.0F, w), std::clamp(p.y, 0.0F, h)};
+  }
+}
+
 LabelledImage mosaic_canvas(const std::array<MosaicTile, 4>& tiles, int imgsz, int yc, int xc) {
   const int side = 2 * imgsz;
-  LabelledImage out{cv::Mat(side, side, CV_8UC3, cv::Scalar::all(kPaddingGrey)), {}, {}};
-  for (std::size_t i = 0; i < tiles.size(); ++i) {
-    const cv::Mat& tile = tiles[i].image;
-    const bool right = i % 2 == 1, below = i >= 2;
-    // Where the tile's corner lies on the canvas; what sticks out is cut off.
-    const int left = right ? xc : xc - tile.cols, top = below ? yc : yc - tile.rows;
-    const cv::Rect visible = cv::Rect(left, top, tile.cols, tile.rows) & cv::Rect(0, 0, side, side);
-    if (visible.area() > 0) tile(visible - cv::Point(left, top)).copyTo(out.image(visible));
-    const std::vector<PixelBox> boxes = to_pixels(*tiles[i].labels, tile.cols, tile.rows, left, top);
-    out.boxes.insert(out.boxes.end(), boxes.begin(), boxes.end());
-    if (tiles[i].polygons == nullptr) continue;
-    for (PixelPolygon& polygon : polygons_to_pixels(*tiles[i].polygons, tile.cols, tile.rows, left, top))
-      out.polygons.push_back(std::move(polygon));
-  }
-  const auto limit = static_cast<float>(side);
-  for (PixelBox& box : out.boxes) {
-    for (float* value : {&box.x1, &box.y1, &box.x2, &box.y2}) *value = std::clamp(*value, 0.0F, limit);
-  }
-  for (PixelPolygon& polygon : out.polygons) {
-    for (cv::Point2f& p : polygon) p = {std::clamp(p.x, 0.0F, limit), std::clamp(p.y, 0.0F, limit)};
-  }
-  return out;
+  LabelledImage canvas{cv::Mat(side, side, CV_8UC3), {}, {}};
+  for (std::size_t i = 0; i < tiles.size(); ++i) add_tile(canvas, i, tiles[i], {xc, yc}, {0, 0, side, side});
+  clip_labels(canvas);
+  return canvas;
 }
 
 }  // namespace valbench

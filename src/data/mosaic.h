@@ -25,7 +25,16 @@ struct MosaicTile {
   const std::vector<Polygon>* polygons = nullptr;
 };
 
-/// The 2s x 2s canvas before the warp, labels and polygons in its pixels, clipped to it.
+/// Where tile i (of four) of that size lies on a canvas whose tiles meet at `centre`; it may stick out.
+cv::Rect tile_place(std::size_t i, cv::Size tile, cv::Point centre);
+
+/// Paints tile i of four and its part of the grey around them, both within `region`, and appends its labels.
+void add_tile(LabelledImage& canvas, std::size_t i, const MosaicTile& tile, cv::Point centre, const cv::Rect& region);
+
+/// Clips labels and polygons to the canvas.
+void clip_labels(LabelledImage& canvas);
+
+/// The whole 2s x 2s canvas before the warp, labels and polygons in its pixels, clipped to it.
 LabelledImage mosaic_canvas(const std::array<MosaicTile, 4>& tiles, int imgsz, int yc, int xc);
 
 }  // namespace valbench

@@ -42,17 +42,27 @@ MosaicTile tile_of(const ResizedImages& images, std::int64_t index) {
 }
 
 LabelledImage mosaic_item(const ResizedImages& images, const MosaicDraw& draw) {
-  std::array<MosaicTile, 4> tiles;
-  for (std::size_t i = 0; i < tiles.size(); ++i)
-    tiles[i] = tile_of(images, draw.tiles[i]);
-  LabelledImage canvas = mosaic_canvas(tiles, images.imgsz(), static_cast<int>(draw.yc), static_cast<int>(draw.xc));
+  const int side = 2 * images.imgsz(), border = -images.imgsz() / 2, out = side + 2 * border;
+  cv::Rect region(0, 0, side, side);
+  if (draw.copy_paste == 0) {
+    region = warped_region(perspective_matrix(draw.perspective, side, side, out, out), side, side, out, out,
+                           draw.perspective.projective);
+  }
+  // A fresh canvas for every item, and four images in memory at once, would cost more than painting them.
+  thread_local cv::Mat pixels;
+  pixels.create(side, side, CV_8UC3);
+  LabelledImage canvas{pixels, {}, {}};
+  const cv::Point centre(static_cast<int>(draw.xc), static_cast<int>(draw.yc));
+  for (std::size_t i = 0; i < draw.tiles.size(); ++i)
+    add_tile(canvas, i, tile_of(images, draw.tiles[i]), centre, region);
+  clip_labels(canvas);
   if (draw.copy_paste > 0 && !canvas.polygons.empty()) {
     SampleRandom random(draw.copy_paste_key, 0, 0);
     copy_paste(canvas, draw_copy_paste(std::min(canvas.polygons.size(), canvas.boxes.size()), draw.copy_paste, random));
   }
   // Head takes boxes where only some labels have polygons; v7.0 does not look.
   if (images.compat() == Compat::head && canvas.polygons.size() != canvas.boxes.size()) canvas.polygons.clear();
-  return random_perspective(canvas, draw.perspective, -images.imgsz() / 2);
+  return random_perspective(canvas, draw.perspective, border);
 }
 
 PerspectiveDraw draw_perspective(const Hyperparameters& hyp, SampleRandom& random) {

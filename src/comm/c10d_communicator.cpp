@@ -5,6 +5,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <optional>
@@ -36,9 +37,39 @@ at::Tensor as_tensor(std::span<const std::byte> bytes) {
   return at::from_blob(const_cast<std::byte*>(bytes.data()), {static_cast<std::int64_t>(bytes.size())}, at::kByte);
 }
 
+class C10dStore final : public KeyStore {
+ public:
+  explicit C10dStore(c10::intrusive_ptr<c10d::Store> store) : store_(std::move(store)) {}
+  void set(const std::string& key, const std::string& value) override {
+    store_->set(name_of(key), std::vector<std::uint8_t>(value.begin(), value.end()));
+  }
+  std::optional<std::string> look_up(const std::string& key) override {
+    if (!store_->check({name_of(key)})) return std::nullopt;
+    return wait_for(key);
+  }
+  std::string wait_for(const std::string& key) override {
+    const std::vector<std::uint8_t> value = store_->get(name_of(key));
+    return {value.begin(), value.end()};
+  }
+
+ private:
+  /// Apart from c10d's own keys.
+  static std::string name_of(const std::string& key) { return "valbench/" + key; }
+
+  c10::intrusive_ptr<c10d::Store> store_;
+};
+
+/// Some ranks, and where they meet.
+struct Members {
+  int rank = 0, world_size = 1;
+  c10::intrusive_ptr<c10d::Store> store;  ///< Of these ranks alone.
+  std::string address;
+};
+
 class C10dCommunicator final : public Communicator {
  public:
-  C10dCommunicator(const Rendezvous& rendezvous, c10::Device device);
+  /// \param root the store of all ranks; connections of their own are made from it.
+  C10dCommunicator(const Members& members, c10::intrusive_ptr<c10d::Store> root, c10::Device device);
   ~C10dCommunicator() override {
     if (nccl_) nccl_->shutdown();
   }
@@ -52,16 +83,21 @@ class C10dCommunicator final : public Communicator {
   std::vector<std::byte> broadcast_bytes(std::span<const std::byte> bytes, int root) override;
   std::vector<CollectiveEvent> take_events() override;
   void set_epoch(int epoch) override { epoch_ = epoch; }
+  Communicator& make_group(const std::string& name, const std::vector<int>& members, bool host_only) override;
+  std::unique_ptr<KeyStore> open_store() override { return std::make_unique<C10dStore>(root_->clone()); }
 
  private:
   c10d::Backend& group_of(const at::Tensor& tensor) { return tensor.is_cuda() ? static_cast<c10d::Backend&>(*nccl_) : *gloo_; }
 
   int rank_, world_size_;
+  c10::Device device_;
+  std::string address_;
   std::int32_t epoch_ = 0;
-  c10::intrusive_ptr<c10d::Store> store_;
+  c10::intrusive_ptr<c10d::Store> root_, store_;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo_;
   c10::intrusive_ptr<c10d::ProcessGroupNCCL> nccl_;
   std::deque<std::shared_ptr<CollectiveEvent>> events_;
+  std::vector<std::unique_ptr<Communicator>> groups_;
 };
 
 c10::intrusive_ptr<c10d::Store> meet(const Rendezvous& r) {
@@ -79,12 +115,16 @@ c10::intrusive_ptr<c10d::Store> meet(const Rendezvous& r) {
   }
 }
 
-C10dCommunicator::C10dCommunicator(const Rendezvous& r, c10::Device device)
-    : rank_(r.rank), world_size_(r.world_size), store_(meet(r)) {
-  store_->setTimeout(kGroupTimeout);
+C10dCommunicator::C10dCommunicator(const Members& members, c10::intrusive_ptr<c10d::Store> root, c10::Device device)
+    : rank_(members.rank),
+      world_size_(members.world_size),
+      device_(device),
+      address_(members.address),
+      root_(std::move(root)),
+      store_(members.store) {
   auto options = c10d::ProcessGroupGloo::Options::create(kGroupTimeout);
   // The address that the ranks met at: the host's own name may not resolve.
-  options->devices.push_back(r.address == "127.0.0.1" || r.address == "localhost"
+  options->devices.push_back(address_ == "127.0.0.1" || address_ == "localhost"
                                  ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
                                  : c10d::ProcessGroupGloo::createDefaultDevice());
   gloo_ = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", store_), rank_, world_size_,
@@ -93,6 +133,16 @@ C10dCommunicator::C10dCommunicator(const Rendezvous& r, c10::Device device)
   auto nccl = c10d::ProcessGroupNCCL::Options::create();
   nccl->timeout = kGroupTimeout;
   nccl_ = c10::make_intrusive<c10d::ProcessGroupNCCL>(c10::make_intrusive<c10d::PrefixStore>("nccl", store_), rank_, world_size_, nccl);
+}
+
+Communicator& C10dCommunicator::make_group(const std::string& name, const std::vector<int>& members, bool host_only) {
+  const auto place = std::find(members.begin(), members.end(), rank_);
+  if (place == members.end()) throw Error("rank " + std::to_string(rank_) + " is no member of the group " + name);
+  if (members.size() == 1) return *groups_.emplace_back(make_single_communicator());
+  const Members group{static_cast<int>(place - members.begin()), static_cast<int>(members.size()),
+                      c10::make_intrusive<c10d::PrefixStore>("group/" + name, store_), address_};
+  return *groups_.emplace_back(
+      std::make_unique<C10dCommunicator>(group, root_, host_only ? c10::Device(c10::DeviceType::CPU) : device_));
 }
 
 std::unique_ptr<PendingCollective> C10dCommunicator::all_reduce_sum(at::Tensor tensor) {
@@ -158,7 +208,9 @@ std::vector<CollectiveEvent> C10dCommunicator::take_events() {
 }  // namespace
 
 std::unique_ptr<Communicator> make_c10d_communicator(const Rendezvous& rendezvous, c10::Device device) {
-  return std::make_unique<C10dCommunicator>(rendezvous, device);
+  const c10::intrusive_ptr<c10d::Store> store = meet(rendezvous);
+  store->setTimeout(kGroupTimeout);
+  return std::make_unique<C10dCommunicator>(Members{rendezvous.rank, rendezvous.world_size, store, rendezvous.address}, store, device);
 }
 
 }  // namespace valbench

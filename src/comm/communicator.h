@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +27,17 @@ class PendingCollective {
   virtual void wait() = 0;
 };
 
+/// Keys and values that every rank sees, over a connection of its own: a wait holds nobody else up. One thread at a time.
+class KeyStore {
+ public:
+  virtual ~KeyStore() = default;
+  virtual void set(const std::string& key, const std::string& value) = 0;
+  /// The value, or nothing while nobody has set it. Never blocks.
+  virtual std::optional<std::string> look_up(const std::string& key) = 0;
+  /// Blocks until somebody has set it.
+  virtual std::string wait_for(const std::string& key) = 0;
+};
+
 /// Every rank issues the same sequence of collectives. Used by one thread only.
 class Communicator {
  public:
@@ -44,6 +56,12 @@ class Communicator {
   /// Gradient collectives since the last call, in order. Empty for one rank.
   virtual std::vector<CollectiveEvent> take_events() = 0;
   virtual void set_epoch(int epoch) = 0;
+
+  /// A communicator over some of the ranks, with connections of its own, so that another thread may use it. Its ranks are the places in
+  /// `members`. Called by exactly the members, with a name that no other group has; belongs to this communicator.
+  /// \param host_only Gloo alone, also on GPUs: for host bytes beside a training that uses NCCL.
+  virtual Communicator& make_group(const std::string& name, const std::vector<int>& members, bool host_only = false) = 0;
+  virtual std::unique_ptr<KeyStore> open_store() = 0;
 };
 
 /// Where the ranks meet, from the environment of the launcher (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT; SLURM_*; OMPI_*).

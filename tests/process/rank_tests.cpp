@@ -8,11 +8,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 
 #include "base/error.h"
 #include "comm/communicator.h"
@@ -151,6 +153,48 @@ void check_collectives(Communicator& communicator) {
   CHECK(communicator.take_events().empty());
 }
 
+/// Every second rank, in reverse order: places in the group are not ranks of the world.
+void check_groups(Communicator& world) {
+  const int rank = world.rank(), ranks = world.world_size();
+  std::vector<int> members;
+  for (int r = ranks - 1; r >= 0; r -= 2) members.insert(members.begin(), r);
+  std::reverse(members.begin(), members.end());
+  const auto place = std::find(members.begin(), members.end(), rank);
+  if (place != members.end()) {
+    Communicator& group = world.make_group("alternate", members);
+    CHECK(group.rank() == place - members.begin());
+    CHECK(group.world_size() == static_cast<int>(members.size()));
+    at::Tensor sum = at::full({5}, rank + 1.0);
+    group.all_reduce_sum(sum)->wait();
+    const double expected = group.world_size() == 1 ? rank + 1.0 : std::accumulate(members.begin(), members.end(), 0.0) + 2;
+    CHECK(sum.eq(expected).all().item<bool>());
+    const std::vector<std::byte> mine(3, static_cast<std::byte>(rank));
+    const auto all = group.gather_bytes(mine, group.world_size() - 1);
+    REQUIRE(all.size() == (place + 1 == members.end() ? members.size() : 0));
+    for (std::size_t m = 0; m < all.size(); ++m) CHECK((all[m] == std::vector<std::byte>(3, static_cast<std::byte>(members[m]))));
+    CHECK(group.make_group("alone", {group.rank()}).world_size() == 1);
+  } else {
+    CHECK_THROWS_AS(world.make_group("alternate", members), Error);
+  }
+}
+
+/// The last rank answers rank 0 through the store; nobody else takes part.
+void check_store(Communicator& world) {
+  const std::unique_ptr<KeyStore> store = world.open_store();
+  const std::string question = std::string("1\0binary", 8);
+  if (world.rank() == world.world_size() - 1) {
+    CHECK(store->wait_for("question") == question);
+    CHECK(store->look_up("question") == question);
+    store->set("answer", "");
+  }
+  if (world.rank() == 0) {
+    CHECK_FALSE(store->look_up("answer").has_value());
+    store->set("question", question);
+    CHECK(store->wait_for("answer").empty());
+    CHECK(store->look_up("answer").has_value());
+  }
+}
+
 TrainedState train(const std::string& job, const Rendezvous& rendezvous) {
   if (job == "ddp_reducer") return train_with_ddp_reducer(rendezvous);
   const auto communicator = make_c10d_communicator(rendezvous, at::kCPU);
@@ -201,6 +245,8 @@ TEST_CASE("one rank's part of a job", "[.rank]") {
   if (std::string(job) == "collectives") {
     const auto communicator = make_c10d_communicator(rendezvous, at::kCPU);
     check_collectives(*communicator);
+    check_groups(*communicator);
+    check_store(*communicator);
     communicator->barrier();
     return;
   }
@@ -210,7 +256,7 @@ TEST_CASE("one rank's part of a job", "[.rank]") {
   save(state.buffers, part_of(folder, job, "buffers", rendezvous.rank));
 }
 
-TEST_CASE("collectives agree on two, three and four ranks") {
+TEST_CASE("collectives, groups of some ranks and the store agree on two, three and four ranks") {
   const TemporaryFolder folder;
   for (const int ranks : {2, 3, 4}) run_ranks(ranks, "collectives", folder.path);
 }

@@ -3,6 +3,8 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/path_kind.h"
+#include "base/utf8.h"
 #include "data/yolo_dataset.h"
 
 namespace valbench {
@@ -17,11 +19,12 @@ namespace fs = std::filesystem;
 std::string text_of(const fs::path& file, const YAML::Node& node, const std::string& key) {
   if (!node.IsScalar() || node.Scalar().empty())
     fail(file, node, key + " must be a text, such as " + key + ": images/" + key);
+  if (!is_utf8(node.Scalar())) fail(file, node, key + " is not UTF-8 text. Save the file as UTF-8");
   return node.Scalar();
 }
 
 YAML::Node load(const fs::path& file) {
-  if (!fs::is_regular_file(file)) {
+  if (!is_file(file)) {
     throw ScenarioError(file.string(), 0, "no such data.yaml. Give a file with the keys path, train, val and names");
   }
   try {
@@ -36,8 +39,8 @@ YAML::Node load(const fs::path& file) {
 // A path relative to the root; as YOLOv5, also tried without a leading "../".
 fs::path resolve(const fs::path& root, const std::string& entry) {
   fs::path path = (root / entry).lexically_normal();
-  if (!fs::exists(path) && entry.starts_with("../")) {
-    if (const fs::path inside = (root / entry.substr(3)).lexically_normal(); fs::exists(inside)) return inside;
+  if (!path_exists(path) && entry.starts_with("../")) {
+    if (const fs::path inside = (root / entry.substr(3)).lexically_normal(); path_exists(inside)) return inside;
   }
   return path;
 }

@@ -57,6 +57,16 @@ bool read_jpeg_header(tjhandle handle, std::string_view bytes, JpegHeader& heade
          (tjGetErrorCode(handle) == TJERR_WARNING && header.width > 0);
 }
 
+// Blank JPEGs reach 512 pixels a byte, one bit for a block of 64. A file that claims far more holds next to nothing of
+// its image, and it would cost up to 3 GiB and seconds to find that out.
+void check_jpeg_claim(const std::filesystem::path& file, std::size_t bytes, const JpegHeader& header) {
+  constexpr std::int64_t kAlwaysBelieved = 1 << 20, kMostPixelsOfAByte = 4096;
+  const std::int64_t pixels = std::int64_t{header.width} * header.height;
+  if (pixels <= kAlwaysBelieved || pixels / kMostPixelsOfAByte <= static_cast<std::int64_t>(bytes)) return;
+  undecodable(file, std::to_string(header.width) + "x" + std::to_string(header.height) + " pixels in " +
+                        std::to_string(bytes) + " bytes");
+}
+
 // Adobe's inverted CMYK, by OpenCV's integer formula.
 cv::Mat cmyk_to_rgb(const cv::Mat& cmyk) {
   cv::Mat rgb(cmyk.rows, cmyk.cols, CV_8UC3);
@@ -76,6 +86,7 @@ cv::Mat decode_jpeg(const std::filesystem::path& file, std::string_view bytes, b
   JpegHeader header;
   if (!read_jpeg_header(jpeg.handle, bytes, header)) undecodable(file, tjGetErrorStr2(jpeg.handle));
   check_image_size(file, header.width, header.height);
+  check_jpeg_claim(file, bytes.size(), header);
   const bool cmyk = header.colour_space == TJCS_CMYK || header.colour_space == TJCS_YCCK;
   cv::Mat pixels(header.height, header.width, cmyk ? CV_8UC4 : CV_8UC3);
   const auto decode = [&] {
@@ -181,6 +192,7 @@ ImageHeader jpeg_header(const std::filesystem::path& file, const FileEnds& ends)
     bytes = whole;
     if (!read_jpeg_header(jpeg.handle, bytes, header)) undecodable(file, tjGetErrorStr2(jpeg.handle));
   }
+  check_image_size(file, header.width, header.height);
   ImageHeader out{header.height, header.width, false};
   if (exif_orientation(bytes) >= 5) std::swap(out.height, out.width);
   if (!ends.tail.ends_with("\xff\xd9")) decode_jpeg(file, read_file(file), &out.truncated);
@@ -227,8 +239,41 @@ Decoder rare_decoder(std::string_view bytes) {
   return nullptr;
 }
 
+/// Decoders take memory for what a header claims; where there is none, the image is at fault, not the program.
+template <class Decode>
+auto within_memory(const std::filesystem::path& file, const Decode& decode) -> decltype(decode()) {
+  try {
+    return decode();
+  } catch (const cv::Exception& error) {
+    undecodable(file, error.code == cv::Error::StsNoMem ? "it takes more memory than there is" : error.err);
+  } catch (const std::bad_alloc&) {
+    undecodable(file, "it takes more memory than there is");
+  }
+}
+
 [[noreturn]] void unknown_format(const std::filesystem::path& file) {
   undecodable(file, "neither a JPEG, PNG, TIFF, WebP nor BMP by its first bytes");
+}
+
+ImageHeader header_of(const std::filesystem::path& file) {
+  const FileEnds ends = read_ends(file);
+  if (is_jpeg(ends.head)) return jpeg_header(file, ends);
+  if (ends.head.starts_with(kPngSignature)) return png_header(file);
+  // The rarer formats have no end that tells a whole file from a part of one.
+  const Decoder decode = rare_decoder(ends.head);
+  if (decode == nullptr) unknown_format(file);
+  const cv::Mat image = decode(file, read_file(file));
+  return {image.rows, image.cols, false};
+}
+
+cv::Mat decode_any(const std::filesystem::path& file) {
+  const std::string bytes = read_file(file);
+  if (bytes.empty()) undecodable(file, "the file is empty (0 bytes)");
+  if (is_jpeg(bytes)) return decode_jpeg(file, bytes, nullptr);
+  if (std::string_view(bytes).starts_with(kPngSignature)) return decode_png(file, bytes);
+  const Decoder decode = rare_decoder(bytes);
+  if (decode == nullptr) unknown_format(file);
+  return decode(file, bytes);
 }
 
 }  // namespace
@@ -245,24 +290,11 @@ bool image_extension(const std::filesystem::path& file) {
 }
 
 ImageHeader read_image_header(const std::filesystem::path& file) {
-  const FileEnds ends = read_ends(file);
-  if (is_jpeg(ends.head)) return jpeg_header(file, ends);
-  if (ends.head.starts_with(kPngSignature)) return png_header(file);
-  // The rarer formats have no end that tells a whole file from a part of one.
-  const Decoder decode = rare_decoder(ends.head);
-  if (decode == nullptr) unknown_format(file);
-  const cv::Mat image = decode(file, read_file(file));
-  return {image.rows, image.cols, false};
+  return within_memory(file, [&] { return header_of(file); });
 }
 
 cv::Mat read_image(const std::filesystem::path& file) {
-  const std::string bytes = read_file(file);
-  if (bytes.empty()) undecodable(file, "the file is empty (0 bytes)");
-  if (is_jpeg(bytes)) return decode_jpeg(file, bytes, nullptr);
-  if (std::string_view(bytes).starts_with(kPngSignature)) return decode_png(file, bytes);
-  const Decoder decode = rare_decoder(bytes);
-  if (decode == nullptr) unknown_format(file);
-  return decode(file, bytes);
+  return within_memory(file, [&] { return decode_any(file); });
 }
 
 void write_jpeg(const std::filesystem::path& file, const cv::Mat& rgb, int quality) {

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <span>
 #include <type_traits>
@@ -133,6 +134,17 @@ ImageEntry read_entry(Reader& in, const fs::path& file) {
   return entry;
 }
 
+// What a scan lets through; a file may have a right checksum and still not be valbench's.
+bool sound(const ImageEntry& entry) {
+  const auto share = [](float value) { return value >= 0 && value <= 1; };
+  const bool paired = entry.polygons.empty() || entry.polygons.size() == entry.labels.size();
+  return paired && entry.height >= 1 && entry.width >= 1 &&
+         std::all_of(entry.labels.begin(), entry.labels.end(), [&](const LabelRow& row) {
+           return row.cls >= 0 && row.cls == std::floor(row.cls) && share(row.x) && share(row.y) && share(row.w) &&
+                  share(row.h);
+         });
+}
+
 }  // namespace
 
 fs::path label_cache_file(const fs::path& folder, const std::vector<fs::path>& files) {
@@ -182,7 +194,7 @@ std::optional<std::vector<ScannedImage>> parse_label_cache(std::string_view byte
     image.label_file = in.value<std::uint8_t>() != 0;
     image.warning = in.text();
     if (in.value<std::uint8_t>() != 0) image.entry = read_entry(in, file);
-    if (in.failed()) return std::nullopt;
+    if (in.failed() || (image.entry && !sound(*image.entry))) return std::nullopt;
     scanned.push_back(std::move(image));
   }
   if (!in.at_end()) return std::nullopt;

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "base/path_kind.h"
 #include "data/dataset_scan.h"
 #include "data/image_file.h"
 #include "data/label_file.h"
@@ -40,9 +41,9 @@ std::vector<fs::path> list_images(const DataConfig& config, Split split) {
   std::vector<fs::path> files;
   std::string tried;
   for (const fs::path& source : sources) {
-    if (fs::is_directory(source)) {
+    if (std::error_code refused; fs::is_directory(source, refused)) {
       list_folder(source, files);
-    } else if (fs::is_regular_file(source)) {
+    } else if (is_file(source)) {
       list_text_file(source, files);
     } else {
       throw InputError(where + source.string() + " does not exist. Give a folder of images or a .txt list of images");

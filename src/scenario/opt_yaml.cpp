@@ -54,7 +54,8 @@ std::string absolute_value(const std::string& name, const TrainArguments& argume
 std::string text_of(const YAML::Node& node) {
   if (!node.IsSequence()) return node.Scalar();
   std::string words;
-  for (const auto& item : node) words += (words.empty() ? "" : " ") + text_of(item);
+  // No option is a list of lists, and through an anchor a list may hold itself.
+  for (const auto& item : node) words += (words.empty() ? "" : " ") + item.Scalar();
   return words;
 }
 

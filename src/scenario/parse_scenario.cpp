@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/path_kind.h"
 #include "scenario/axis.h"
 #include "scenario/layer_table.h"
 #include "scenario/read_hyp.h"
@@ -107,7 +108,7 @@ void read_weights(const YamlSection& root, RunSpec& base) {
   const std::string allowed = "none, or the path of a .pt or .safetensors file";
   if (!root.has("weights") || root.scalar("weights", allowed) == "none") return;
   base.weights = root.path("weights", allowed);
-  if (!std::filesystem::is_regular_file(base.weights))
+  if (!is_file(base.weights))
     root.fail("weights", "no such file (" + base.weights.string() + ")", allowed);
   const std::string reason = reason_against_weights(base.weights, base.model);
   if (!reason.empty()) root.fail("weights", reason, "none, or a complete .pt or .safetensors file of " + base.model);
@@ -119,7 +120,7 @@ void read_data(const YamlSection& root, Scenario& scenario) {
   scenario.synthetic = root.scalar("data", allowed) == "synth";
   if (!scenario.synthetic) {
     scenario.base.data = root.path("data", allowed);
-    if (!std::filesystem::is_regular_file(scenario.base.data)) {
+    if (!is_file(scenario.base.data)) {
       root.fail("data", "no such file (" + scenario.base.data.string() + ")", allowed);
     }
   }
@@ -134,7 +135,7 @@ int read_model(const YamlSection& root, RunSpec& base) {
   const auto& names = builtin_models();
   if (is_model_file(base.model)) {
     const auto file = root.path("model", allowed);
-    if (!std::filesystem::is_regular_file(file)) root.fail("model", "no such file (" + file.string() + ")", allowed);
+    if (!is_file(file)) root.fail("model", "no such file (" + file.string() + ")", allowed);
     base.model = file.string();
   } else if (std::find(names.begin(), names.end(), base.model) == names.end()) {
     root.fail("model", "unknown model", allowed);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/path_kind.h"
 #include "scenario/spec_fields.h"
 
 namespace valbench {
@@ -56,7 +57,7 @@ Hyperparameters read_hyp_file(const std::filesystem::path& file) {
 
 Hyperparameters read_hyperparameters(const std::string& name_or_file) {
   // Refuses an unknown name with the names that there are.
-  if (is_builtin(name_or_file) || !std::filesystem::is_regular_file(name_or_file))
+  if (is_builtin(name_or_file) || !is_file(name_or_file))
     return builtin_hyperparameters(name_or_file);
   return read_hyp_file(name_or_file);
 }
@@ -75,7 +76,7 @@ void read_hyp(const YamlSection& root, RunSpec& spec) {
       spec.hyp = builtin_hyperparameters(base);
     } else {
       const auto file = holder.path(key, allowed);
-      if (!std::filesystem::is_regular_file(file))
+      if (!is_file(file))
         holder.fail(key, "no such set or file (" + file.string() + ")", allowed);
       spec.hyp = read_hyp_file(file);
     }

@@ -121,7 +121,11 @@ std::string run_spec_to_json(const RunSpec& spec) {
   ordered_json object;
   visit_run_spec(spec, FieldWriter{object});
   if (!spec.notices.empty()) object["notices"] = spec.notices;
-  return object.dump(2) + "\n";
+  try {
+    return object.dump(2) + "\n";
+  } catch (const nlohmann::json::type_error& error) {  // Paths are bytes, JSON is text.
+    throw InputError(std::string("a name or path of the run is not UTF-8 text: ") + error.what() + ". Rename it");
+  }
 }
 
 RunSpec run_spec_from_json(const std::string& text) {

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/path_kind.h"
 #include "scenario/weights_file.h"
 #include "scenario/yaml_section.h"
 
@@ -110,13 +111,13 @@ std::string ranks_text(const TrainArguments& arguments) {
 /// YOLOv5 gives a rank at most its share of the cores, and takes 0 for "in the main thread".
 std::string workers_text(const TrainArguments& arguments, const std::string& ranks, const Machine& machine) {
   const std::string given = arguments.value("workers");
-  if (!all_digits(given) || !all_digits(ranks) || ranks == "0") return given;
+  if (!all_digits(given) || !all_digits(ranks) || std::stoi(ranks) == 0) return given;
   return std::to_string(std::clamp(std::stoi(given), 1, std::max(1, machine.cores / std::stoi(ranks))));
 }
 
 /// `hyp.VOC.yaml`, with or without YOLOv5's folders, is the set VOC where there is no such file.
 std::string hyp_text(const std::string& given) {
-  if (fs::is_regular_file(given)) return given;
+  if (is_file(given)) return given;
   const std::string name = fs::path(given).filename().string();
   return name.starts_with("hyp.") && name.ends_with(".yaml") ? name.substr(4, name.size() - 9) : given;
 }
@@ -130,12 +131,12 @@ std::string model_text(const TrainArguments& arguments, const std::string& weigh
     throw InputError("--weights " + weights + ": does not say which model it is of. Name it, such as --cfg yolov5s");
   }
   const fs::path file(given);
-  return file.extension() == ".yaml" && !fs::is_regular_file(file) ? file.stem().string() : given;
+  return file.extension() == ".yaml" && !is_file(file) ? file.stem().string() : given;
 }
 
 std::string checked_weights(const TrainArguments& arguments) {
   const std::string given = arguments.value("weights");
-  if (given.empty() || fs::is_regular_file(given)) return given;
+  if (given.empty() || is_file(given)) return given;
   throw InputError("--weights " + given +
                    ": no such file, and nothing is downloaded. Get it from YOLOv5's release page and give its path, or "
                    "train from random weights with --weights '' --cfg yolov5s");
@@ -144,7 +145,7 @@ std::string checked_weights(const TrainArguments& arguments) {
 void check_data_option(const std::string& given) {
   const std::string fix = ". Give the data.yaml of your data set; `valbench synth --out DIR` makes one to try";
   if (given.empty()) throw InputError("--data is missing" + fix);
-  if (!fs::is_regular_file(given)) throw InputError("--data " + given + ": no such file" + fix);
+  if (!is_file(given)) throw InputError("--data " + given + ": no such file" + fix);
 }
 
 /// One number N stands for the layers 0 .. N-1, several numbers for themselves (reference yolov5.md §4.6).
@@ -205,7 +206,7 @@ Scenario parse_train_options(const TrainArguments& arguments, const Machine& mac
 
 fs::path increment_path(const fs::path& wanted) {
   fs::path path = wanted;
-  for (int n = 2; fs::exists(path); ++n) path = wanted.string() + std::to_string(n);
+  for (int n = 2; path_exists(path); ++n) path = wanted.string() + std::to_string(n);
   return path;
 }
 

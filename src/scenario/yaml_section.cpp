@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/utf8.h"
 
 namespace valbench {
 namespace {
@@ -168,6 +169,7 @@ void YamlSection::fail(const std::string& key, const std::string& reason, const 
 std::string YamlSection::scalar(const std::string& key, const std::string& allowed) const {
   const YAML::Node value = node(key);
   if (!value.IsScalar()) fail(key, "wrong type", allowed);
+  if (!is_utf8(value.Scalar())) fail(key, "is not UTF-8 text", allowed);
   return value.Scalar();
 }
 

@@ -148,6 +148,54 @@ TEST_CASE("tensors that do not lie in their storage are refused") {
   CHECK_THAT(read(tensor("1")), Contains("storage 1 is missing"));
 }
 
+TEST_CASE("an epoch that is no whole number of any training is refused") {
+  const auto read = [](const std::string& real) {
+    const ScratchFolder folder;
+    const std::string model = text("model") + "}" + text("w") + tensor("0") + "s";
+    const auto file = folder.write("model.pt", archive(pickle("}(" + model + text("epoch") + "G" + real + "u")));
+    return failure([&] { read_pt_checkpoint(file); });
+  };
+  CHECK_THAT(read("\x7e\x37\xe4\x3c\x88" + std::string(1, '\0') + "\x75\x9c"), Contains("its epoch is 1e+300"));
+  CHECK_THAT(read("\x7f\xf8" + std::string(6, '\0')), Contains("its epoch is nan"));
+  CHECK(read("\x3f\xf0" + std::string(6, '\0')) == "no error");
+}
+
+TEST_CASE("compressed entries that share their bytes are refused before they fill the memory") {
+  const std::string zeros(1 << 20, '\0');
+  uLongf packed_size = compressBound(zeros.size());
+  std::string packed(packed_size, '\0');
+  REQUIRE(compress2(reinterpret_cast<Bytef*>(packed.data()), &packed_size, reinterpret_cast<const Bytef*>(zeros.data()), zeros.size(), 9) == Z_OK);
+  packed = packed.substr(2, packed_size - 6);  // raw deflate: without zlib's header and checksum
+  const auto number = [](std::uint64_t value, int bytes) {
+    std::string out;
+    for (int i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i));
+    return out;
+  };
+  const auto sizes = [&](std::uint64_t crc, std::size_t in, std::size_t out) { return number(crc, 4) + number(in, 4) + number(out, 4); };
+  const auto crc_of = [](const std::string& bytes) { return crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()); };
+  // Each entry: signature, versions, flags and method, time, checksum and sizes, name and extra lengths.
+  std::string file, directory;
+  const auto local = [&](const std::string& name, int method, const std::string& content, std::uint64_t crc, std::size_t size) {
+    file += "PK\3\4" + number(20, 2) + number(0, 2) + number(method, 2) + number(0, 4) + sizes(crc, content.size(), size) +
+            number(name.size(), 2) + number(0, 2) + name + content;
+  };
+  const auto entry = [&](const std::string& name, int method, std::uint64_t crc, std::size_t in, std::size_t out, std::size_t at) {
+    directory += "PK\1\2" + number(20, 2) + number(20, 2) + number(0, 2) + number(method, 2) + number(0, 4) + sizes(crc, in, out) +
+                 number(name.size(), 2) + number(0, 12) + number(at, 4) + name;
+  };
+  std::string state = "}(";
+  for (int i = 0; i < 50; ++i) state += text("w" + std::to_string(i)) + tensor(std::to_string(i));
+  const std::string pickled = pickle(state + "u");
+  local("a/data.pkl", 0, pickled, crc_of(pickled), pickled.size());
+  entry("a/data.pkl", 0, crc_of(pickled), pickled.size(), pickled.size(), 0);
+  const std::size_t shared = file.size();
+  local("x", 8, packed, crc_of(zeros), zeros.size());
+  for (int i = 0; i < 50; ++i) entry("a/data/" + std::to_string(i), 8, crc_of(zeros), packed.size(), zeros.size(), shared);
+  const std::size_t at = file.size();
+  file += directory + "PK\5\6" + number(0, 4) + number(51, 2) + number(51, 2) + number(directory.size(), 4) + number(at, 4) + number(0, 2);
+  CHECK_THAT(failure_of(file), Contains("on top of each other"));
+}
+
 TEST_CASE("pickles that would grow or nest without end are refused") {
   std::string bomb = "](";  // A list of 1000 numbers, then OrderedDict and set of it again and again.
   for (int i = 0; i < 1000; ++i) bomb += "K\x01";
@@ -157,6 +205,12 @@ TEST_CASE("pickles that would grow or nest without end are refused") {
   std::string self = "}q\x01" + text("_modules") + "}" + text("0");
   CHECK_THAT(failure_of(archive(pickle("}" + text("model") + global("m", "M") + ")\x81q\x05}" + text("_modules") + "}" + text("0") + "h\x05ssbs"))),
              Contains("nested without an end"));
+  // A list of one text of 1 MiB, 20,000 times.
+  const std::string mebibyte = std::string("X\0\0\x10\0", 5) + std::string(1 << 20, 'a') + "q\x01";
+  std::string repeated = "](" + mebibyte;
+  for (int i = 1; i < 20'000; ++i) repeated += "h\x01";
+  const PickleGraph texts = read_pickle(pickle(repeated + "e"), "texts");
+  CHECK(texts.to_json(texts.root()).dump().size() < (64 << 20));
   CHECK_THAT(failure([] { read_pickle(std::string(100, '\x80'), "p"); }), Contains("protocol"));
   CHECK_THAT(failure([] { read_pickle("0.", "p"); }), Contains("no mark") || Contains("empty stack"));
   CHECK_THAT(failure([] { read_pickle("h\x01.", "p"); }), Contains("which is not there"));

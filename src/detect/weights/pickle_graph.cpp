@@ -11,7 +11,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr int kDeepest = 32;
-constexpr std::size_t kMostValues = 20'000;
+constexpr std::size_t kMostValues = 20'000, kTextOfAValue = 1024;
 
 // Modules that reach the system, code or files. Everything else that a pickle may name is an inert record here.
 constexpr std::string_view kDangerousModules[] = {
@@ -105,8 +105,9 @@ Json PickleGraph::to_json(PickleId id) const {
 
 Json PickleGraph::to_json(PickleId id, int depth, std::size_t& budget) const {
   if (id == kNoPickle || depth > kDeepest || budget == 0) return nullptr;
-  --budget;
   const PickleNode& node = nodes_.at(id);
+  // Long text counts as many values: a few bytes may repeat it again and again.
+  budget -= std::min(budget, 1 + node.text.size() / kTextOfAValue);
   switch (node.kind) {
     case Kind::none: return nullptr;
     case Kind::boolean: return node.integer != 0;

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace valbench {
 namespace {
@@ -68,6 +69,12 @@ class Machine {
     count_copy(text.size());
     push({.kind = kind, .text = std::string(text)});
   }
+  // Text of Python 2 may hold any bytes; later protocols and names promise UTF-8.
+  void push_unicode(Kind kind, std::string_view text) {
+    if (!is_utf8(text)) fail("text that is not UTF-8");
+    push_text(kind, text);
+  }
+  void push_byte_text(std::string_view text) { push_text(is_utf8(text) ? Kind::text : Kind::bytes, text); }
   // A few bytes may ask for the same long value again and again.
   void count_copy(std::uint64_t bytes) {
     copied_ += bytes;
@@ -107,8 +114,8 @@ class Machine {
     if (text.ends_with('L')) text.remove_suffix(1);
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc::invalid_argument || end != text.data() + text.size()) fail("a damaged number");
     if (error == std::errc::result_out_of_range) return push_text(Kind::text, text);
-    if (error != std::errc() || end != text.data() + text.size()) fail("a damaged number");
     push_integer(value);
   }
   void push_little_endian(std::string_view bytes) {
@@ -126,7 +133,7 @@ class Machine {
   // Escapes stay as they are: names and messages read well enough, and no value of a checkpoint is written so.
   void push_quoted(std::string_view text) {
     if (text.size() < 2 || text.front() != text.back()) fail("a damaged string");
-    push_text(Kind::text, text.substr(1, text.size() - 2));
+    push_byte_text(text.substr(1, text.size() - 2));
   }
 
   bool constant(char op) {
@@ -148,13 +155,13 @@ class Machine {
       case '\x8b': push_little_endian(take(number<std::uint32_t>())); return true;
       case 'G': push({.kind = Kind::real, .real = std::bit_cast<double>(__builtin_bswap64(number<std::uint64_t>()))}); return true;
       case 'F': push_real_text(line()); return true;
-      case 'V': push_text(Kind::text, line()); return true;
+      case 'V': push_byte_text(line()); return true;
       case 'S': push_quoted(line()); return true;
-      case 'X': push_text(Kind::text, take(number<std::uint32_t>())); return true;
-      case '\x8c': push_text(Kind::text, take(number<std::uint8_t>())); return true;
-      case '\x8d': push_text(Kind::text, take(number<std::uint64_t>())); return true;
-      case 'T': push_text(Kind::text, take(number<std::uint32_t>())); return true;  // Python 2's str
-      case 'U': push_text(Kind::text, take(number<std::uint8_t>())); return true;
+      case 'X': push_unicode(Kind::text, take(number<std::uint32_t>())); return true;
+      case '\x8c': push_unicode(Kind::text, take(number<std::uint8_t>())); return true;
+      case '\x8d': push_unicode(Kind::text, take(number<std::uint64_t>())); return true;
+      case 'T': push_byte_text(take(number<std::uint32_t>())); return true;  // Python 2's str
+      case 'U': push_byte_text(take(number<std::uint8_t>())); return true;
       case 'B': push_text(Kind::bytes, take(number<std::uint32_t>())); return true;
       case 'C': push_text(Kind::bytes, take(number<std::uint8_t>())); return true;
       case '\x8e':
@@ -241,7 +248,7 @@ class Machine {
     switch (op) {
       case 'c': {
         const std::string module(line());
-        push_text(Kind::global, module + "." + std::string(line()));
+        push_unicode(Kind::global, module + "." + std::string(line()));
         return true;
       }
       case '\x93': {
@@ -263,7 +270,8 @@ class Machine {
       }
       case 'i': {
         const std::string module(line());
-        const PickleId callee = add({.kind = Kind::global, .text = module + "." + std::string(line())});
+        push_unicode(Kind::global, module + "." + std::string(line()));
+        const PickleId callee = pop();
         make(callee, add({.kind = Kind::tuple, .items = pop_mark()}));
         return true;
       }
@@ -288,7 +296,7 @@ class Machine {
   /// What a call would have made. Dictionaries, sets and bytes, which checkpoints are made of, become such nodes; all else a record.
   void make(PickleId callee, PickleId args) {
     if (!graph_.is(args, Kind::tuple)) fail("a call whose arguments are no tuple");
-    const std::string name = graph_.is(callee, Kind::global) ? graph_[callee].text : "";
+    const std::string_view name = graph_.is(callee, Kind::global) ? std::string_view(graph_[callee].text) : std::string_view();
     const std::vector<PickleId>& given = graph_[args].items;
     const PickleId first = given.empty() ? kNoPickle : given[0];
     if (name == "collections.OrderedDict") return push({.kind = Kind::dict, .items = items_of_pairs(first)});

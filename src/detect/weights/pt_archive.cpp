@@ -92,11 +92,13 @@ at::Tensor PtArchive::tensor(PickleId id) {
   const std::vector<std::int64_t> sizes = numbers(args.items[2]), strides = numbers(args.items[3]);
   if (sizes.size() != strides.size()) fail("a tensor with as many sizes as strides is expected");
   // The last element must lie in the storage, and no element may stand for several: a file of a kilobyte must not ask for a terabyte.
-  std::int64_t last = offset, count = 1;
+  // A side of 0 makes a tensor empty, but its strides are still products of the others.
+  std::int64_t last = offset, count = 1, product = 1;
   bool sound = offset >= 0;
   for (std::size_t d = 0; d < sizes.size(); ++d) {
     std::int64_t span = 0;
     sound = sound && !__builtin_mul_overflow(count, sizes[d], &count) && count <= values.numel();
+    sound = sound && !__builtin_mul_overflow(product, std::max<std::int64_t>(sizes[d], 1), &product);
     sound = sound && !__builtin_mul_overflow(std::max<std::int64_t>(sizes[d], 1) - 1, strides[d], &span) && !__builtin_add_overflow(last, span, &last);
   }
   if (!sound || (count > 0 && last >= values.numel())) {
@@ -139,7 +141,7 @@ at::Tensor PtArchive::storage(PickleId reference) {
   fail("a tensor of " + type + " is not supported");
 }
 
-at::Tensor PtArchive::load_storage(const std::string& key, at::ScalarType dtype, std::int64_t elements) const {
+at::Tensor PtArchive::load_storage(const std::string& key, at::ScalarType dtype, std::int64_t elements) {
   const ZipArchive::Entry* entry = zip_->find(folder_ + "data/" + key);
   if (entry == nullptr) fail("storage " + key + " is missing");
   const std::uint64_t width = c10::elementSize(dtype);
@@ -148,6 +150,9 @@ at::Tensor PtArchive::load_storage(const std::string& key, at::ScalarType dtype,
   }
   const auto count = static_cast<std::int64_t>(entry->size / width);
   if (!zip_->stored(*entry)) {
+    // Entries do not share bytes, so what all of them pack is no more than the file has.
+    packed_ += entry->packed;
+    if (packed_ > file_->bytes().size()) fail("its compressed entries lie on top of each other");
     const std::string bytes = zip_->content(*entry, std::numeric_limits<std::uint64_t>::max());
     at::Tensor copy = at::empty({count}, dtype);
     if (!bytes.empty()) std::memcpy(copy.mutable_data_ptr(), bytes.data(), bytes.size());

@@ -35,7 +35,7 @@ class PtArchive {
  private:
   std::string pickle_name() const;
   at::Tensor storage(PickleId reference);
-  at::Tensor load_storage(const std::string& key, at::ScalarType dtype, std::int64_t elements) const;
+  at::Tensor load_storage(const std::string& key, at::ScalarType dtype, std::int64_t elements);
   std::vector<std::int64_t> numbers(PickleId tuple) const;
 
   std::string label_;
@@ -44,6 +44,7 @@ class PtArchive {
   std::string folder_;  // `archive` of archive/data.pkl
   PickleGraph graph_;
   std::unordered_map<std::string, at::Tensor> storages_;
+  std::uint64_t packed_ = 0;  // bytes of the compressed entries unpacked so far
 };
 
 /// Does the file begin as a zip archive? False for files that cannot be read.

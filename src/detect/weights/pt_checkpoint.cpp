@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <cmath>
+#include <limits>
+
 #include "detect/weights/pt_archive.h"
 
 namespace valbench {
@@ -135,10 +138,18 @@ class Interpreter {
     }
   }
 
+  /// The fallback where the key is missing. A number beyond -high..high, or none at all, is damage.
+  std::int64_t whole_number(PickleId root, const char* key, std::int64_t fallback, std::int64_t high) const {
+    const std::optional<double> value = graph_.number(graph_.find(root, key));
+    if (!value) return fallback;
+    if (!(std::abs(*value) <= static_cast<double>(high))) archive_.fail(fmt::format("its {} is {}", key, *value));
+    return static_cast<std::int64_t>(*value);
+  }
+
   void read_training(PickleId root) {
-    out_.epoch = static_cast<int>(graph_.number(graph_.find(root, "epoch")).value_or(-1));
+    out_.epoch = static_cast<int>(whole_number(root, "epoch", -1, std::numeric_limits<int>::max()));
     out_.best_fitness = graph_.number(graph_.find(root, "best_fitness"));
-    out_.updates = static_cast<std::int64_t>(graph_.number(graph_.find(root, "updates")).value_or(0));
+    out_.updates = whole_number(root, "updates", 0, std::int64_t{1} << 53);
     out_.opt = graph_.to_json(graph_.find(root, "opt"));
     if (out_.opt.is_object() && out_.opt.contains("hyp") && out_.opt["hyp"].is_object()) out_.hyp = out_.opt["hyp"];
     out_.date = text(graph_.find(root, "date"));

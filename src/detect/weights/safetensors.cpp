@@ -112,12 +112,14 @@ class Reader {
                .dtype = dtype(name, entry["dtype"]),
                .begin = entry["data_offsets"][0],
                .end = entry["data_offsets"][1]};
-    std::uint64_t bytes = c10::elementSize(out.dtype);
+    // A side of 0 makes a tensor empty, but its strides are still products of the others.
+    std::uint64_t bytes = c10::elementSize(out.dtype), strides = bytes;
     for (const Json& side : entry["shape"]) {
       const std::uint64_t n = side;
-      if (n != 0 && bytes > std::numeric_limits<std::int64_t>::max() / n)
+      if (n != 0 && strides > std::numeric_limits<std::int64_t>::max() / n)
         fail(fmt::format("tensor {} is too large", name));
       bytes *= n;
+      strides *= std::max<std::uint64_t>(n, 1);
       out.shape.push_back(static_cast<std::int64_t>(n));
     }
     if (out.end < out.begin || out.end - out.begin != bytes) {

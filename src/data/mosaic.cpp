@@ -33,17 +33,22 @@ cv::Rect tile_place(std::size_t i, cv::Size tile, cv::Point centre) {
   return {right ? centre.x : centre.x - tile.width, below ? centre.y : centre.y - tile.height, tile.width, tile.height};
 }
 
+cv::Rect visible_part(std::size_t i, cv::Size tile, cv::Point centre, const cv::Rect& region) {
+  const cv::Rect place = tile_place(i, tile, centre), visible = place & region;
+  return visible.empty() ? cv::Rect() : visible - place.tl();
+}
+
 void add_tile(LabelledImage& canvas, std::size_t i, const MosaicTile& tile, cv::Point centre, const cv::Rect& region) {
-  const cv::Mat& image = tile.image;
-  const cv::Rect place = tile_place(i, image.size(), centre), visible = place & region;
+  const cv::Size size = tile.size.empty() ? tile.image.size() : tile.size;
+  const cv::Rect place = tile_place(i, size, centre), part = visible_part(i, size, centre, region);
   const cv::Point corners[4] = {
       {0, 0}, {canvas.image.cols, 0}, {0, canvas.image.rows}, {canvas.image.cols, canvas.image.rows}};
   paint_around(canvas.image, cv::Rect(centre, corners[i]) & region, place);
-  if (!visible.empty()) image(visible - place.tl()).copyTo(canvas.image(visible));
-  const std::vector<PixelBox> boxes = to_pixels(*tile.labels, image.cols, image.rows, place.x, place.y);
+  if (!part.empty()) (tile.size.empty() ? tile.image(part) : tile.image).copyTo(canvas.image(part + place.tl()));
+  const std::vector<PixelBox> boxes = to_pixels(*tile.labels, size.width, size.height, place.x, place.y);
   canvas.boxes.insert(canvas.boxes.end(), boxes.begin(), boxes.end());
   if (tile.polygons == nullptr) return;
-  for (PixelPolygon& polygon : polygons_to_pixels(*tile.polygons, image.cols, image.rows, place.x, place.y))
+  for (PixelPolygon& polygon : polygons_to_pixels(*tile.polygons, size.width, size.height, place.x, place.y))
     canvas.polygons.push_back(std::move(polygon));
 }
 

@@ -23,10 +23,14 @@ struct MosaicTile {
   cv::Mat image;
   const std::vector<LabelRow>* labels;
   const std::vector<Polygon>* polygons = nullptr;
+  cv::Size size{};  ///< Of the whole tile, where `image` is only the part that add_tile() will need.
 };
 
 /// Where tile i (of four) of that size lies on a canvas whose tiles meet at `centre`; it may stick out.
 cv::Rect tile_place(std::size_t i, cv::Size tile, cv::Point centre);
+
+/// The part of tile i that lies within `region` of the canvas, in the tile's pixels; empty = none.
+cv::Rect visible_part(std::size_t i, cv::Size tile, cv::Point centre, const cv::Rect& region);
 
 /// Paints tile i of four and its part of the grey around them, both within `region`, and appends its labels.
 void add_tile(LabelledImage& canvas, std::size_t i, const MosaicTile& tile, cv::Point centre, const cv::Rect& region);

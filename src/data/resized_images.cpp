@@ -11,7 +11,9 @@
 
 #include "base/checksum.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "data/image_file.h"
+#include "data/jpeg_region.h"
 #include "data/letterbox.h"
 
 namespace valbench {
@@ -105,6 +107,20 @@ cv::Mat ResizedImages::decoded(std::int64_t index) const {
     throw InputError(entry.file.string() + ": changed since the data set was scanned. Start again");
   }
   return resize_to_longest(image, options_.imgsz, options_.augment, options_.compat == Compat::head);
+}
+
+cv::Size ResizedImages::size(std::int64_t index) const {
+  const ImageEntry& entry = dataset_->images.at(static_cast<std::size_t>(index));
+  return size_of_longest(entry.height, entry.width, options_.imgsz, options_.compat == Compat::head);
+}
+
+cv::Mat ResizedImages::part(std::int64_t index, const cv::Rect& region) const {
+  const ImageEntry& entry = dataset_->images.at(static_cast<std::size_t>(index));
+  const cv::Size size(entry.width, entry.height);
+  if (!options_.keep && !disk_ && std::max(size.width, size.height) == options_.imgsz && region.size() != size) {
+    if (const cv::Mat part = read_jpeg_region(read_file(entry.file), size, region); !part.empty()) return part;
+  }
+  return image(index)(region);
 }
 
 cv::Mat ResizedImages::image(std::int64_t index) const {

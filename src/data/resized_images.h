@@ -35,6 +35,10 @@ class ResizedImages {
   ResizedImages(std::shared_ptr<const YoloDataset> dataset, const ResizedImagesOptions& options);
   /// Image `index`, its longer side `imgsz`. Throws InputError that names the file.
   cv::Mat image(std::int64_t index) const;
+  /// Its size, without decoding it.
+  cv::Size size(std::int64_t index) const;
+  /// The part `region` of it. Where images are not kept and keep their size, no more of a JPEG is decoded.
+  cv::Mat part(std::int64_t index, const cv::Rect& region) const;
   const YoloDataset& dataset() const { return *dataset_; }
   int imgsz() const { return options_.imgsz; }
   bool augment() const { return options_.augment; }

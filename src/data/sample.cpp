@@ -37,8 +37,13 @@ LabelledImage letterboxed(const ResizedImages& images, std::int64_t index, int h
           {}};
 }
 
-MosaicTile tile_of(const ResizedImages& images, std::int64_t index) {
-  return {images.image(index), &entry_of(images, index).labels, &entry_of(images, index).polygons};
+// Tile i of a mosaic, decoded as far as `region` of the canvas shows it.
+MosaicTile tile_of(const ResizedImages& images, std::int64_t index, std::size_t i, cv::Point centre,
+                   const cv::Rect& region) {
+  const cv::Size size = images.size(index);
+  const cv::Rect part = visible_part(i, size, centre, region);
+  return {part.empty() ? cv::Mat() : images.part(index, part), &entry_of(images, index).labels,
+          &entry_of(images, index).polygons, size};
 }
 
 LabelledImage mosaic_item(const ResizedImages& images, const MosaicDraw& draw) {
@@ -54,7 +59,7 @@ LabelledImage mosaic_item(const ResizedImages& images, const MosaicDraw& draw) {
   LabelledImage canvas{pixels, {}, {}};
   const cv::Point centre(static_cast<int>(draw.xc), static_cast<int>(draw.yc));
   for (std::size_t i = 0; i < draw.tiles.size(); ++i)
-    add_tile(canvas, i, tile_of(images, draw.tiles[i]), centre, region);
+    add_tile(canvas, i, tile_of(images, draw.tiles[i], i, centre, region), centre, region);
   clip_labels(canvas);
   if (draw.copy_paste > 0 && !canvas.polygons.empty()) {
     SampleRandom random(draw.copy_paste_key, 0, 0);

@@ -14,6 +14,7 @@
 #include "main/training_sinks.h"
 #include "main/val_job.h"
 #include "train/rank_job.h"
+#include "train/training_state.h"
 
 namespace valbench {
 namespace {
@@ -78,20 +79,37 @@ int run(const std::filesystem::path& spec_file, RankTask task) {
   return code;
 }
 
+/// One line of JSON: what a training could resume from in the file, or why it cannot be read.
+int describe_checkpoint(const std::filesystem::path& file) {
+  try {
+    fmt::print("{}\n", resume_facts_to_json(read_training_state(file).facts));
+    return 0;
+  } catch (const InputError& error) {
+    fmt::print("{}\n", nlohmann::json{{"error", error.what()}}.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+    return 2;
+  }
+}
+
 }  // namespace
 }  // namespace valbench
 
 int main(int argc, char** argv) {
   CLI::App app("One rank of a valbench run; started by valbench, torchrun, srun or mpirun.");
-  std::string spec, val;
+  std::string spec, val, checkpoint;
   bool versions = false;
   app.add_option("--spec", spec, "spec.json of the run");
   app.add_option("--val", val, "val-spec.json of a stand-alone validation");
   app.add_flag("--versions", versions, "Print the versions of LibTorch, CUDA and NCCL as one line of JSON");
+  app.add_option("--checkpoint", checkpoint, "Print what a training can resume from in this file, as one line of JSON");
   CLI11_PARSE(app, argc, argv);
   if (versions) {
     fmt::print("{}\n", valbench::versions_json());
     return 0;
+  }
+  if (!checkpoint.empty()) {
+    const int described = valbench::describe_checkpoint(checkpoint);
+    std::fflush(nullptr);
+    _exit(described);
   }
   if (spec.empty() == val.empty()) {
     fmt::print(stderr, "valbench-rank needs --spec FILE or --val FILE\n");

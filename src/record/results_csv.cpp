@@ -1,5 +1,6 @@
 #include "record/results_csv.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -24,6 +25,20 @@ std::string lines_before(const std::filesystem::path& file, int first_epoch) {
     if (std::atoi(line.c_str()) < first_epoch) kept += line + "\n";
   }
   return kept;
+}
+
+/// What the last of these lines says of its validation; a line that an epoch without validation adds repeats it to the digit.
+ResultsRow last_row(const std::string& lines) {
+  ResultsRow row;
+  if (lines.empty()) return row;
+  const std::size_t end_of_others = lines.rfind('\n', lines.size() - 2);
+  std::string line = lines.substr(end_of_others == std::string::npos ? 0 : end_of_others + 1);
+  std::replace(line.begin(), line.end(), ',', ' ');
+  std::istringstream cells(line);
+  ResultsRow r;
+  cells >> r.epoch >> r.train_loss[0] >> r.train_loss[1] >> r.train_loss[2] >> r.precision >> r.recall >> r.map50 >> r.map50_95 >>
+      r.val_loss[0] >> r.val_loss[1] >> r.val_loss[2];
+  return cells ? r : row;
 }
 
 }  // namespace
@@ -52,7 +67,11 @@ std::string results_csv_line(const ResultsRow& r) {
 }
 
 ResultsCsv::ResultsCsv(std::filesystem::path file, int first_epoch)
-    : file_(std::move(file)), text_(results_csv_header() + lines_before(file_, first_epoch)) {}
+    : file_(std::move(file)) {
+  const std::string lines = lines_before(file_, first_epoch);
+  text_ = results_csv_header() + lines;
+  last_ = last_row(lines);
+}
 
 void ResultsCsv::add(const EpochRecord& epoch, const ValidationRecord* validation, const std::array<double, 3>& lr) {
   last_.epoch = epoch.epoch;

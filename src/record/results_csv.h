@@ -25,6 +25,7 @@ std::string results_csv_line(const ResultsRow& row);
 class ResultsCsv {
  public:
   /// \param first_epoch of a continued training: lines of earlier epochs that the file holds are kept, later ones go.
+  /// An epoch without validation repeats the last of them.
   ResultsCsv(std::filesystem::path file, int first_epoch);
 
   /// Adds an epoch and writes the file by rename. An epoch without validation (null) repeats the numbers of the one

@@ -59,11 +59,33 @@ std::string text_of(const YAML::Node& node) {
   return words;
 }
 
-void read_hyp_map(const std::filesystem::path& file, const YAML::Node& map, TrainArguments& arguments) {
+void read_hyp_map(const std::string& label, const YAML::Node& map, TrainArguments& arguments) {
   for (const auto& entry : map) {
     const std::string key = entry.first.Scalar(), value = entry.second.IsScalar() ? entry.second.Scalar() : "";
-    arguments.settings.push_back({"hyp." + key, value, file.string() + ": hyp: " + key + ": " + value});
+    arguments.settings.push_back({"hyp." + key, value, label + ": hyp: " + key + ": " + value});
   }
+}
+
+TrainArguments arguments_of(const YAML::Node& map, const std::string& label, std::vector<std::string>& ignored) {
+  std::set<std::string> known;
+  for (const TrainOption& option : train_options()) known.insert(option.name);
+  TrainArguments arguments;
+  for (const auto& entry : map) {
+    const std::string name = entry.first.Scalar();
+    const YAML::Node value = entry.second;
+    if (name == "hyp" && value.IsMap()) {
+      read_hyp_map(label, value, arguments);
+    } else if (name == "set" && value.IsSequence()) {
+      for (const auto& setting : value) arguments.settings.push_back(parse_override(setting.Scalar()));
+    } else if (known.contains(name) && value.IsScalar()) {
+      arguments.given[name] = value.Scalar();
+    } else if (known.contains(name) && value.IsSequence()) {
+      arguments.given[name] = text_of(value);
+    } else if (!known.contains(name) && name != "save_dir") {
+      ignored.push_back(name);
+    }
+  }
+  return arguments;
 }
 
 }  // namespace
@@ -97,26 +119,16 @@ std::string opt_yaml(const TrainArguments& arguments, const RunSpec& spec) {
 }
 
 TrainArguments read_opt_yaml(const std::filesystem::path& file, std::vector<std::string>& ignored) {
-  std::set<std::string> known;
-  for (const TrainOption& option : train_options()) known.insert(option.name);
-  const YamlSource source{file.string(), file.parent_path(), {}};
-  TrainArguments arguments;
-  for (const auto& entry : source.load()) {
-    const std::string name = entry.first.Scalar();
-    const YAML::Node value = entry.second;
-    if (name == "hyp" && value.IsMap()) {
-      read_hyp_map(file, value, arguments);
-    } else if (name == "set" && value.IsSequence()) {
-      for (const auto& setting : value) arguments.settings.push_back(parse_override(setting.Scalar()));
-    } else if (known.contains(name) && value.IsScalar()) {
-      arguments.given[name] = value.Scalar();
-    } else if (known.contains(name) && value.IsSequence()) {
-      arguments.given[name] = text_of(value);
-    } else if (!known.contains(name) && name != "save_dir") {
-      ignored.push_back(name);
-    }
+  return arguments_of(YamlSource{file.string(), file.parent_path(), {}}.load(), file.string(), ignored);
+}
+
+TrainArguments parse_opt_yaml(const std::string& text, const std::string& label, std::vector<std::string>& ignored) {
+  try {
+    const YAML::Node map = YAML::Load(text);
+    if (map.IsMap()) return arguments_of(map, label, ignored);
+  } catch (const YAML::Exception&) {
   }
-  return arguments;
+  throw InputError(label + ": the options in it cannot be read. Give them on the command line");
 }
 
 }  // namespace valbench

@@ -59,6 +59,8 @@ std::string hyp_yaml(const Hyperparameters& hyp);
 /// The arguments that an opt.yaml holds, valbench's or YOLOv5's own; its hyperparameters become settings. Options that
 /// valbench does not have are left out, and named in `ignored`. Throws InputError, ScenarioError.
 TrainArguments read_opt_yaml(const std::filesystem::path& file, std::vector<std::string>& ignored);
+/// The same from a text, such as a checkpoint holds; `label` names it in errors.
+TrainArguments parse_opt_yaml(const std::string& text, const std::string& label, std::vector<std::string>& ignored);
 
 /// `exp`, or the first of `exp2`, `exp3`, … that is not there (reference yolov5.md §8.3).
 std::filesystem::path increment_path(const std::filesystem::path& wanted);

@@ -6,12 +6,10 @@
 
 #include "detect/state_layout.h"
 #include "detect/weights/model_weights.h"
-#include "detect/weights/safetensors.h"
 
 namespace valbench {
 
-void save_checkpoint(const std::filesystem::path& file, const DetectionModel& model, const at::Tensor& flat_state,
-                     const CheckpointInfo& info) {
+SafetensorsFile checkpoint_content(const DetectionModel& model, const at::Tensor& flat_state, const CheckpointInfo& info) {
   const at::Tensor host = flat_state.detach().to(at::kHalf).cpu();
   const std::vector<StateEntry>& state = model.state();
   SafetensorsFile content;
@@ -27,7 +25,7 @@ void save_checkpoint(const std::filesystem::path& file, const DetectionModel& mo
                       {"names", fmt::format("{}", fmt::join(info.class_names, ","))},
                       {"epoch", std::to_string(info.epoch)},
                       {"fitness", fmt::format("{:.17g}", info.fitness)}};
-  write_safetensors(file, content);
+  return content;
 }
 
 int load_checkpoint(const std::filesystem::path& file, DetectionModel& model, const Hyperparameters& hyp) {

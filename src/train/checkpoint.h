@@ -1,5 +1,6 @@
 /// \file
-/// Checkpoints as safetensors: EMA weights by YOLOv5's state_dict names in fp16, as YOLOv5's own files hold them.
+/// Checkpoints as safetensors: EMA weights by YOLOv5's state_dict names in fp16, as YOLOv5's own files hold them. What a training needs
+/// to go on is added by training_state.h.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "detect/detection_model.h"
+#include "detect/weights/safetensors.h"
 #include "scenario/run_spec.h"
 
 namespace valbench {
@@ -18,9 +20,8 @@ struct CheckpointInfo {
   std::vector<std::string> class_names;
 };
 
-/// Writes a flat state (flat_state_layout order of `model`) by rename; names, shapes and batches_tracked come from `model`.
-void save_checkpoint(const std::filesystem::path& file, const DetectionModel& model, const at::Tensor& flat_state,
-                     const CheckpointInfo& info);
+/// A flat state (flat_state_layout order of `model`) as a file's content; names, shapes and batches_tracked come from `model`.
+SafetensorsFile checkpoint_content(const DetectionModel& model, const at::Tensor& flat_state, const CheckpointInfo& info);
 
 /// The weights that a training starts from, of a .pt or safetensors file, by the partial-load rules of §1.8: hyp anchors keep the file's
 /// out. Returns the number of entries copied. Throws InputError where the file holds no weights of this model.

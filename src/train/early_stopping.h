@@ -23,6 +23,19 @@ class EarlyStopping {
   int best_epoch() const { return best_epoch_; }
   double best_fitness() const { return best_fitness_; }
 
+  /// What an exact continuation needs.
+  struct Progress {
+    int best_epoch = 0;
+    double best_fitness = 0;
+    bool possible_stop = false;
+  };
+  Progress progress() const { return {best_epoch_, best_fitness_, possible_stop_}; }
+  void restore(const Progress& from) {
+    best_epoch_ = from.best_epoch;
+    best_fitness_ = from.best_fitness;
+    possible_stop_ = from.possible_stop;
+  }
+
  private:
   int patience_;
   bool ties_count_;

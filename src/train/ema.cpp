@@ -15,4 +15,9 @@ void Ema::update(const at::Tensor& state) {
   state_.mul_(decay).add_(state, 1 - decay);
 }
 
+void Ema::restore(const at::Tensor& state, std::int64_t updates) {
+  state_.copy_(state);
+  updates_ = updates;
+}
+
 }  // namespace valbench

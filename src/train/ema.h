@@ -17,6 +17,8 @@ class Ema {
   void update(const at::Tensor& state);
   const at::Tensor& state() const { return state_; }
   std::int64_t updates() const { return updates_; }
+  /// Goes on from a flat state on any device.
+  void restore(const at::Tensor& state, std::int64_t updates);
 
  private:
   at::Tensor state_;

@@ -30,6 +30,7 @@ class LrSchedule {
   /// The scheduler call at the end of an epoch: epoch e + 1 trains with lf(e).
   void end_epoch(int epoch);
   const StepRates& current() const { return rates_; }
+  void restore(const StepRates& rates) { rates_ = rates; }  ///< Those in force at the end of an epoch.
   std::int64_t warmup_batches() const { return warmup_batches_; }
 
  private:

@@ -39,4 +39,12 @@ void GradientScaler::update() {
   at::_amp_update_scale_(scale_, growth_tracker_, found_inf_, /*growth=*/2.0, /*backoff=*/0.5, /*interval=*/2000);
 }
 
+double GradientScaler::factor() const { return scale_.item<double>(); }
+std::int64_t GradientScaler::good_steps() const { return growth_tracker_.item<std::int64_t>(); }
+
+void GradientScaler::restore(double factor, std::int64_t good_steps) {
+  scale_.fill_(factor);
+  growth_tracker_.fill_(good_steps);
+}
+
 }  // namespace valbench

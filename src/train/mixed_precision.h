@@ -3,6 +3,8 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+
 #include "scenario/run_spec.h"
 
 namespace valbench {
@@ -28,6 +30,9 @@ class GradientScaler {
   void unscale(const at::Tensor& gradients);
   const at::Tensor& found_inf() const { return found_inf_; }
   void update();
+  double factor() const;           ///< Waits for the device, as good_steps() does.
+  std::int64_t good_steps() const;  ///< Since the factor last changed.
+  void restore(double factor, std::int64_t good_steps);
 
  private:
   at::Tensor scale_, growth_tracker_, found_inf_;

@@ -16,7 +16,9 @@
 #include "train/deterministic.h"
 #include "train/machine.h"
 #include "train/prepare_model.h"
+#include "train/resume.h"
 #include "train/run_assembly.h"
+#include "train/strip_checkpoints.h"
 #include "validate/exactness.h"
 #include "validate/make_strategy.h"
 
@@ -31,6 +33,7 @@ struct RankParts {
   std::unique_ptr<DataLoader> loader;
   std::unique_ptr<TrainStep> step;
   std::unique_ptr<ValidationStrategy> validation;
+  std::optional<TrainingState> resumed;
 };
 
 c10::Device device_of(const RunSpec& spec, int rank) {
@@ -66,10 +69,6 @@ std::unique_ptr<DataLoader> train_loader(const RunSpec& spec, const Communicator
 }
 
 RankParts build(const RunSpec& spec, Communicator& communicator, Tracer& tracer, c10::Device device) {
-  // Starting anew in place of going on would look like a resumed run.
-  if (!spec.resume.empty()) {
-    throw InputError(spec.resume.string() + ": trainings cannot be resumed yet. Start a new one from its weights with --weights");
-  }
   RankParts parts;
   const DataConfig data = read_data_config(spec.data);
   const int scan_threads = std::max(1, spec.workers);
@@ -79,7 +78,8 @@ RankParts build(const RunSpec& spec, Communicator& communicator, Tracer& tracer,
     parts.val_set = std::make_shared<YoloDataset>(load_yolo_dataset(data, Split::val, scan_threads, scan));
   }
   parts.model = build_model(spec, parts.train_set->classes);
-  if (!spec.weights.empty()) load_checkpoint(spec.weights, *parts.model, spec.hyp);
+  parts.resumed = load_resumed(spec, *parts.model);
+  if (!parts.resumed && !spec.weights.empty()) load_checkpoint(spec.weights, *parts.model, spec.hyp);
   if (communicator.rank() == 0) {
     parts.anchors = check_anchors(spec, *parts.train_set, *parts.model);
     if (!parts.anchors.sentence.empty()) log_note(parts.anchors.sentence);
@@ -87,6 +87,7 @@ RankParts build(const RunSpec& spec, Communicator& communicator, Tracer& tracer,
   parts.loader = train_loader(spec, communicator, parts, device);
   parts.step = std::make_unique<TrainStep>(spec, *parts.model, communicator, tracer,
                                            static_cast<std::int64_t>(parts.loader->batches()), device);
+  if (parts.resumed) restore_step(spec, *parts.resumed, *parts.step);
   parts.validation = make_strategy(context_of(spec, communicator, tracer, parts, device));
   return parts;
 }
@@ -129,11 +130,14 @@ void run_rank_job(const RunSpec& spec, Communicator& communicator, const Progres
   TrainerParts trainer_parts{spec,     communicator, tracer, *parts.step, *parts.loader, schedule, *parts.validation,
                              progress, parts.train_set->names, on_epoch};
   trainer_parts.on_batch = on_batch;
+  if (parts.resumed) restore_loop(spec, *parts.resumed, trainer_parts);
+  parts.resumed.reset();
   Trainer trainer(std::move(trainer_parts));
   record.startup_s = seconds_since_process_start();
   RankResult result = trainer.run();
   const TracedWindow window = instruments.finish();
   if (spec.profile) add_trace(communicator, window, result);
+  if (communicator.rank() == 0) strip_checkpoints(spec);
 
   const std::vector<RankResult> all = gather_results(communicator, result);
   if (communicator.rank() == 0) {

@@ -61,7 +61,7 @@ struct TrainStep::State {
         loss_sum(at::zeros({3}, at::TensorOptions().device(dev).dtype(at::kFloat))),
         batches(batches_per_epoch) {
     const c10::NoGradGuard no_gradients;
-    round_to_half(store.state());
+    if (run.resume.empty()) round_to_half(store.state());
     communicator.broadcast(store.state(), 0);
     const LossGains gains = scaled_loss_gains(run.hyp, run.label_smoothing, static_cast<int>(trained.strides().size()),
                                               trained.classes(), run.imgsz);
@@ -200,6 +200,17 @@ const at::Tensor& TrainStep::ema_state() const {
   return state_->ema ? state_->ema->state() : undefined;
 }
 std::int64_t TrainStep::ema_updates() const { return state_->ema ? state_->ema->updates() : 0; }
+StepProgress TrainStep::progress() const {
+  const State& s = *state_;
+  return {s.batches, ema_updates(), s.last_step, s.schedule.current(), s.scaler.factor(), s.scaler.good_steps()};
+}
+void TrainStep::restore(const StepProgress& progress, const at::Tensor& ema) {
+  State& s = *state_;
+  if (s.ema) s.ema->restore(ema, progress.ema_updates);
+  s.last_step = progress.last_step;
+  s.schedule.restore(progress.rates);
+  s.scaler.restore(progress.loss_scale, progress.good_steps);
+}
 Optimizer& TrainStep::optimizer() { return *state_->optimizer; }
 const DetectionLoss& TrainStep::loss() const { return *state_->loss; }
 DetectionModel& TrainStep::model() { return state_->model; }

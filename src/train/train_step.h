@@ -29,9 +29,20 @@ struct StepReport {
   double accumulate = 1;
 };
 
+/// Where the steps of a training are, beside weights, EMA and optimizer.
+struct StepProgress {
+  std::int64_t batches_per_epoch = 0;
+  std::int64_t ema_updates = 0;
+  std::int64_t last_step = -1;  ///< Batch of the last optimizer step, counted over all epochs; -1 = none, so the next batch takes one.
+  StepRates rates;              ///< In force.
+  double loss_scale = 65536;    ///< The gradient scaler's, with its count of good steps.
+  std::int64_t good_steps = 0;
+};
+
 class TrainStep {
  public:
-  /// Takes the EMA's copy, rounds the model to fp16 once as v7.0 does before training (§4.8), and gives every rank rank 0's weights.
+  /// Takes the EMA's copy, rounds the model to fp16 once as v7.0 does before training (§4.8) but not when it resumes, and gives every rank
+  /// rank 0's weights.
   /// \param batches_per_epoch of this rank.
   TrainStep(const RunSpec& spec, DetectionModel& model, Communicator& communicator, Tracer& tracer, std::int64_t batches_per_epoch,
             c10::Device device);
@@ -49,6 +60,8 @@ class TrainStep {
   const at::Tensor& ema_state() const;    ///< Flat EMA state; rank 0 only, undefined elsewhere.
   std::int64_t ema_updates() const;
   Optimizer& optimizer();  ///< For saving and restoring its state.
+  StepProgress progress() const;  ///< Waits for the device.
+  void restore(const StepProgress& progress, const at::Tensor& ema);  ///< `ema` on any device; ranks without an EMA leave it.
   const DetectionLoss& loss() const;
   DetectionModel& model();
 

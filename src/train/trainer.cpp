@@ -10,6 +10,7 @@
 #include "train/checkpoint_plan.h"
 #include "train/device.h"
 #include "train/early_stopping.h"
+#include "train/training_state.h"
 
 namespace valbench {
 namespace {
@@ -133,8 +134,10 @@ void Trainer::validate(int epoch) {
   if (parts_.communicator.rank() == 0 && parts_.progress) parts_.progress(epoch, 0, 1, "validate");
   parts_.validation.submit({epoch, parts_.step.ema_state(), ema_checksum_});
   for (ValidationResult& ready : parts_.validation.take_ready()) result_.validations.push_back(std::move(ready));
-  if (parts_.spec.image_weights && !result_.validations.empty())
-    parts_.loader.set_class_map(class_map(result_.validations.back(), parts_.class_names.size()));
+  if (parts_.spec.image_weights && !result_.validations.empty()) {
+    class_map_ = class_map(result_.validations.back(), parts_.class_names.size());
+    parts_.loader.set_class_map(class_map_);
+  }
 }
 
 Trainer::EpochEnd Trainer::conclude(int epoch, const EpochRecord& record) {
@@ -165,9 +168,10 @@ void Trainer::save_checkpoints(int epoch, double fitness, bool is_best) {
   const CheckpointPlan plan = plan_checkpoints(parts_.spec, epoch, final_epoch(epoch), is_best);
   if (!plan.last) return;
   const ScopedSpan span(parts_.tracer, Phase::checkpoint_save, epoch);
-  const CheckpointInfo info{epoch, fitness, parts_.class_names};
+  SafetensorsFile content = checkpoint_content(parts_.step.model(), parts_.step.ema_state(), {epoch, fitness, parts_.class_names});
+  add_training_state(parts_.spec, parts_.step, {epoch, best_fitness_, stopping_.progress(), class_map_}, content);
   const auto save = [&](const std::string& name) {
-    save_checkpoint(parts_.spec.folder / "weights" / (name + ".safetensors"), parts_.step.model(), parts_.step.ema_state(), info);
+    write_safetensors(parts_.spec.folder / "weights" / (name + ".safetensors"), content);
   };
   save("last");
   if (plan.best) save("best");

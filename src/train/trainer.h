@@ -4,6 +4,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ struct TrainerParts {
   int first_epoch = 0;      ///< Where a resumed run goes on.
   double best_fitness = 0;  ///< Of the epochs before.
   BatchSink on_batch = {};
+  std::optional<EarlyStopping::Progress> stopping = {};  ///< Of an exact continuation, as `class_map` is.
+  std::vector<double> class_map = {};
 };
 
 /// What one rank measured.
@@ -55,7 +58,12 @@ class Trainer {
   explicit Trainer(TrainerParts parts)
       : parts_(std::move(parts)),
         stopping_(parts_.spec.patience, parts_.spec.compat),
-        best_fitness_(parts_.best_fitness) {}
+        best_fitness_(parts_.best_fitness),
+        class_map_(parts_.class_map) {
+    if (!parts_.stopping) return;
+    stopping_.restore(*parts_.stopping);
+    last_end_.possible_stop = stopping_.possible_stop();
+  }
   RankResult run();
 
  private:
@@ -81,6 +89,7 @@ class Trainer {
   std::array<double, 3> lr_{};  ///< At the epoch's end, before the scheduler's step.
   std::int64_t off_clock_ns_ = 0;  ///< Spent on checksums since the epoch began; taken off every time that is reported.
   double best_fitness_;
+  std::vector<double> class_map_;  ///< Of the last validation, where images are drawn by it.
   std::string ema_checksum_;
 };
 

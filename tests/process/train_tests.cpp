@@ -101,7 +101,7 @@ TEST_CASE("Ctrl-C stops a training with code 130 and keeps its checkpoint and re
   const Outcome outcome = command.finish();
   INFO(outcome.output);
   CHECK(outcome.code == 130);
-  CHECK_THAT(outcome.output, Contains("A new training can start from --weights"));
+  CHECK_THAT(outcome.output, Contains("Go on with valbench train --resume " + (training.runs / "exp/weights/last.safetensors").string()));
   const fs::path folder = training.runs / "exp";
   CHECK(read_run_record(folder / "failed.json").status == "interrupted");
   CHECK(fs::exists(folder / "results.csv"));

@@ -37,15 +37,15 @@ fs::path wanted_folder(const TrainArguments& arguments, const RunSpec& spec) {
   return fs::path(arguments.value("project")) / (name == "cfg" ? fs::path(spec.model).stem().string() : name);
 }
 
+/// Of the data set, as the model will have them.
+int class_count(const RunSpec& spec) { return spec.single_cls ? 1 : static_cast<int>(read_data_config(spec.data).names.size()); }
+
 PlannedTraining plan_training(const TrainArguments& command_line) {
   PlannedTraining plan;
   plan.arguments = command_line;
   ResumePoint resume;
   if (resumes(command_line)) {
     resume = resume_point(command_line);
-    // Before anything is written: no rank can follow yet, and what the run folder holds must stay as it is.
-    throw InputError("--resume " + resume.checkpoint.string() +
-                     ": trainings cannot be resumed yet. Start a new one from it with --weights");
     plan.arguments = resume.arguments;
   }
   const Scenario scenario = parse_train_options(plan.arguments, find_machine());
@@ -53,6 +53,7 @@ PlannedTraining plan_training(const TrainArguments& command_line) {
   plan.spec.resume = resume.checkpoint;
   plan.spec.resume_exact = command_line.value("resume_exact") != "false";
   plan.spec.notices = scenario.notices;
+  if (!plan.spec.resume.empty()) check_resume(resume.facts, plan.spec, class_count(plan.spec));
   if (!resume.folder.empty()) {
     plan.choice = FolderChoice::resume;
     plan.wanted = resume.folder;
@@ -74,14 +75,11 @@ void write_inputs(const PlannedTraining& plan, const RunSpec& spec) {
   write_atomically(spec.folder / "hyp.yaml", hyp_yaml(spec.hyp));
 }
 
-/// How to go on after an end that was not planned; empty when there is no checkpoint yet. No rank resumes yet.
+/// How to go on after an end that was not planned; empty when there is no checkpoint yet.
 std::string advice_to_go_on(const fs::path& folder) {
   std::error_code none;
-  for (const char* name : {"last.pt", "last.safetensors"}) {
-    const fs::path last = folder / "weights" / name;
-    if (fs::exists(last, none)) return "A new training can start from --weights " + last.string();
-  }
-  return {};
+  const fs::path last = folder / "weights/last.safetensors";
+  return fs::exists(last, none) ? "Go on with valbench train --resume " + last.string() : std::string();
 }
 
 int report_end(const LaunchResult& result, const RunSpec& spec, double seconds) {

@@ -33,17 +33,12 @@ void refuse_unfollowed(const YamlSection& section, const ValidationSpec& spec) {
   refuse(spec.placement == Placement::dedicated, "placement", "none, rank0, sharded");
   refuse(spec.placement == Placement::overlapped, "placement", "none, rank0, sharded");
   refuse(spec.placement == Placement::deferred, "placement", "none, rank0, sharded");
-  refuse(spec.shard != ShardMode::batches, "shard", "batches");
-  refuse(spec.start_epoch != 0, "start_epoch", "0");
-  refuse(spec.dense_last != 0, "dense_last", "0");
   refuse(spec.time_share != 0, "time_share", "0");
   refuse(spec.batch_max, "batch_size", "auto, or an integer from 1 up");
   refuse(spec.plots, "plots", "false");
   refuse(spec.save_json, "save_json", "false");
   refuse(spec.score != ScoreMode::blocking, "score", "blocking");
-  refuse(spec.score_threads != 0, "score_threads", "0");
-  refuse(spec.loader != LoaderLife::persistent, "loader", "persistent");
-  refuse(spec.cache != ValidationCache::automatic, "cache", "auto");
+  refuse(spec.cache == ValidationCache::gpu, "cache", "auto, none, ram");
 }
 
 }  // namespace

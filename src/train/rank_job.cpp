@@ -126,7 +126,7 @@ void run_rank_job(const RunSpec& spec, Communicator& communicator, const Progres
   Tracer& tracer = instruments.tracer();
   RankParts parts = build(spec, communicator, tracer, device);
   std::filesystem::create_directories(spec.folder / "weights");
-  const ValidationSchedule schedule(spec.validation.interval, spec.epochs);
+  const ValidationSchedule schedule(spec.validation, spec.epochs);
   TrainerParts trainer_parts{spec,     communicator, tracer, *parts.step, *parts.loader, schedule, *parts.validation,
                              progress, parts.train_set->names, on_epoch};
   trainer_parts.on_batch = on_batch;

@@ -8,7 +8,7 @@ namespace valbench {
 
 void BlockingStrategy::finish(const ModelSnapshot& snapshot, std::span<const PartialScore> parts, std::int64_t begin_ns) {
   const ScopedSpan span(context_.tracer, Phase::val_metrics, snapshot.epoch);
-  ValidationResult result = summarize_score(merge_scores(parts), context_.spec.torch_threads);
+  ValidationResult result = summarize_score(merge_scores(parts), score_threads(context_.spec));
   result.epoch = snapshot.epoch;
   result.weights_checksum = snapshot.checksum;
   result.batch_size = plan_.batch_size;

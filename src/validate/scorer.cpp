@@ -29,16 +29,25 @@ NumberFormat resolve(Precision precision, AmpMode amp) {
 
 constexpr int kMinimumStride = 32;
 
+CacheMode cache_mode(const RunSpec& spec) {
+  switch (spec.validation.cache) {
+    case ValidationCache::none: return CacheMode::none;
+    case ValidationCache::ram: return CacheMode::ram;
+    default: return spec.cache;
+  }
+}
+
 }  // namespace
+
+int validation_stride(const ValidationContext& context) { return std::max(kMinimumStride, context.prototype.strides().back()); }
 
 ScoringPlan make_scoring_plan(const ValidationContext& context, const ValidationSpec& spec) {
   const NumberFormat format = resolve(spec.precision, context.spec.amp);
   ScoringPlan plan{.dtype = format.dtype, .precision = format.name};
   // Twice the per-rank training batch, on however many ranks validation runs: rect batches, and so the numbers, depend on it.
   plan.batch_size = spec.batch_size > 0 ? spec.batch_size : 2 * (context.spec.batch_size / context.spec.ranks);
-  const int stride = std::max(kMinimumStride, context.prototype.strides().back());
   plan.batches = plan_validation_batches(*context.dataset, validation_subset(*context.dataset, spec), context.spec.imgsz,
-                                         plan.batch_size, stride, spec.shape);
+                                         plan.batch_size, validation_stride(context), spec.shape);
   return plan;
 }
 
@@ -49,17 +58,21 @@ ScoringPlan make_reference_plan(const ValidationContext& context) {
 }
 
 SnapshotScorer::SnapshotScorer(const ValidationContext& context, const ScoringPlan& plan, std::vector<BatchPlan> batches)
-    : batches_(std::move(batches)), model_(context.prototype.clone()) {
+    : dataset_(context.dataset),
+      loader_life_(context.spec.validation.loader),
+      batches_(std::move(batches)),
+      model_(context.prototype.clone()) {
   model_->to(context.device, plan.dtype);
   flat_ = flatten_state(model_->state());
   const ValidationSpec& spec = context.spec.validation;
   const int workers = spec.workers > 0 ? spec.workers : context.spec.workers;
-  loader_ = make_validation_loader(context.dataset, batches_, ValidationLoaderOptions{.workers = workers,
-                                                                                     .cache = {context.spec.cache, user_cache_folder()},
-                                                                                     .pin_memory = context.device.is_cuda(),
-                                                                                     .compat = context.spec.compat});
+  loader_options_ = {.workers = workers,
+                     .cache = {cache_mode(context.spec), user_cache_folder()},
+                     .pin_memory = context.device.is_cuda(),
+                     .compat = context.spec.compat};
+  if (loader_life_ == LoaderLife::persistent) loader_ = make_loader();
   EvaluatorOptions options{.device = context.device, .dtype = plan.dtype};
-  options.nms.threads = context.spec.torch_threads;
+  options.nms.threads = score_threads(context.spec);
   evaluator_ = std::make_unique<Evaluator>(spec.loss ? context.loss : std::nullopt, std::move(options), context.tracer);
 }
 
@@ -72,6 +85,12 @@ void SnapshotScorer::load(const at::Tensor& state) {
 
 at::Tensor SnapshotScorer::empty_state() const { return at::empty(flat_.sizes(), flat_.options().dtype(at::kFloat)); }
 
-PartialScore SnapshotScorer::score() { return evaluator_->score(*model_, *loader_, batches_); }
+std::unique_ptr<DataLoader> SnapshotScorer::make_loader() const { return make_validation_loader(dataset_, batches_, loader_options_); }
+
+PartialScore SnapshotScorer::score() {
+  if (loader_life_ == LoaderLife::persistent) return evaluator_->score(*model_, *loader_, batches_);
+  const std::unique_ptr<DataLoader> loader = make_loader();
+  return evaluator_->score(*model_, *loader, batches_);
+}
 
 }  // namespace valbench

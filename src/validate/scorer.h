@@ -34,10 +34,17 @@ struct ScoringPlan {
   std::vector<BatchPlan> batches;  ///< The full plan, canonical order.
 };
 
+/// Sides of validation batches are multiples of it.
+int validation_stride(const ValidationContext& context);
 /// What the strategy's spec asks for; `automatic` values resolved (YOLOv5: batch 2B/W, fp16 where training uses AMP).
 ScoringPlan make_scoring_plan(const ValidationContext& context, const ValidationSpec& spec);
 /// The reference for map50_95_delta: every image, fp32, rect, automatic batch size.
 ScoringPlan make_reference_plan(const ValidationContext& context);
+
+/// Threads that match detections and compute metrics.
+inline int score_threads(const RunSpec& spec) {
+  return spec.validation.score_threads > 0 ? spec.validation.score_threads : spec.torch_threads;
+}
 
 /// A model instance of its own that snapshots are loaded into, and a loader over some of the plan's batches.
 class SnapshotScorer {
@@ -53,6 +60,11 @@ class SnapshotScorer {
   PartialScore score();
 
  private:
+  std::unique_ptr<DataLoader> make_loader() const;
+
+  std::shared_ptr<const YoloDataset> dataset_;
+  ValidationLoaderOptions loader_options_;
+  LoaderLife loader_life_;
   std::vector<BatchPlan> batches_;
   std::unique_ptr<DetectionModel> model_;
   at::Tensor flat_;

@@ -1,23 +1,24 @@
-// placement: sharded. One broadcast of the snapshot, whole batches dealt to the ranks in turn, one gather of 8 bytes a detection.
+// placement: sharded. One broadcast of the snapshot, whole batches dealt to the ranks, one gather of 8 bytes a detection.
 // Whole batches, because a batch's numbers depend on its composition: that is what makes the merged result equal rank 0's to the bit.
 #include "validate/blocking_strategy.h"
 #include "validate/make_strategy.h"
+#include "validate/shard.h"
 
 namespace valbench {
 namespace {
 
-std::vector<BatchPlan> share_of(const std::vector<BatchPlan>& batches, int rank, int world_size) {
-  std::vector<BatchPlan> share;
-  for (const BatchPlan& batch : batches) {
-    if (batch.index % world_size == rank) share.push_back(batch);
-  }
-  return share;
-}
-
 class ShardedStrategy final : public BlockingStrategy {
  public:
   explicit ShardedStrategy(const ValidationContext& context) : BlockingStrategy(context) {
-    use_batches(share_of(plan().batches, context.communicator.rank(), context.communicator.world_size()));
+    const ValidationSpec& spec = context.spec.validation;
+    const int rank = context.communicator.rank(), world_size = context.communicator.world_size();
+    if (spec.shard == ShardMode::images_padded) {
+      shard_ = share_of_images(*context.dataset, validation_subset(*context.dataset, spec), spec, context.spec.imgsz, plan().batch_size,
+                               validation_stride(context), rank, world_size);
+    } else {
+      shard_.batches = share_of_batches(plan().batches, spec.shard, rank, world_size);
+    }
+    use_batches(shard_.batches);
   }
 
   void submit(ModelSnapshot snapshot) override {
@@ -37,7 +38,11 @@ class ShardedStrategy final : public BlockingStrategy {
     } else {
       scorer().load(snapshot.state);
     }
-    const PartialScore mine = scorer().score();
+    PartialScore mine = scorer().score();
+    if (!shard_.repeated.empty()) {
+      separate_repetitions(shard_, static_cast<std::int64_t>(context().dataset->images.size()), communicator.rank(),
+                           communicator.world_size(), mine);
+    }
     std::vector<PartialScore> parts;
     {
       const ScopedSpan gather_span(tracer, Phase::val_gather, snapshot.epoch);
@@ -47,6 +52,7 @@ class ShardedStrategy final : public BlockingStrategy {
   }
 
  private:
+  Shard shard_;
   at::Tensor received_;
 };
 

@@ -121,3 +121,24 @@ TEST_CASE("every strategy trains the same weights, and sharded scores what rank0
   CHECK(baseline.validations[0].labels > 0);
   CHECK(baseline.validations[0].detections > 0);
 }
+
+TEST_CASE("batches balanced by pixels score what rank0 scores; images padded to equal shares count some twice and claim nothing") {
+  const SweepSandbox sandbox(
+      "name: shards\ndata: set/data.yaml\nimgsz: 64\nepochs: 2\nbatch_size: 6\nranks: 3\ndevice: cpu\nthreads: 1\nrounds: 1\n"
+      "validation: {batch_size: 2, dense_last: 1, interval: 2}\nstrategies:\n  - {name: rank0}\n"
+      "  - {name: balanced, placement: sharded, shard: batches_balanced, score_threads: 2, loader: per_validation, cache: none}\n"
+      "  - {name: padded, placement: sharded, shard: images_padded}\n");
+  make_images(sandbox);
+  const Outcome outcome = sandbox.sweep();
+  INFO(outcome.output);
+  REQUIRE(outcome.code == 0);
+  const RunRecord rank0 = sandbox.record("r00-rank0"), balanced = sandbox.record("r00-balanced"), padded = sandbox.record("r00-padded");
+  CHECK(balanced.train_checksums == rank0.train_checksums);
+  REQUIRE(balanced.validations.size() == 1);
+  CHECK(result_of(balanced.validations[0]) == result_of(rank0.validations.at(0)));
+  CHECK(balanced.exactness.exact == "true");
+  CHECK(padded.train_checksums == rank0.train_checksums);
+  CHECK(padded.validations.at(0).images == 15);
+  CHECK(padded.exactness.exact == "not_claimed");
+  CHECK_THAT(padded.exactness.first_difference, Catch::Equals("images: 15 != 13"));
+}

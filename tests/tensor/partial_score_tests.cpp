@@ -74,11 +74,23 @@ TEST_CASE("boxes go back to the original image as v7.0's scale_boxes does") {
   CHECK(y2 == 377.5F);
 }
 
-TEST_CASE("validation is due every interval and always after the last epoch") {
-  const ValidationSchedule schedule(3, 7);
+namespace {
+
+std::vector<int> due_epochs(const ValidationSpec& spec, int epochs) {
+  const ValidationSchedule schedule(spec, epochs);
   std::vector<int> due;
-  for (int epoch = 0; epoch < 7; ++epoch) {
+  for (int epoch = 0; epoch < epochs; ++epoch) {
     if (schedule.due(epoch)) due.push_back(epoch);
   }
-  CHECK(due == std::vector<int>{2, 5, 6});
+  return due;
+}
+
+}  // namespace
+
+TEST_CASE("validation is due every interval, not before the start epoch, densely at the end, and always after the last epoch") {
+  CHECK(due_epochs({}, 3) == std::vector<int>{0, 1, 2});
+  CHECK(due_epochs({.interval = 3}, 7) == std::vector<int>{2, 5, 6});
+  CHECK(due_epochs({.interval = 3, .dense_last = 3}, 10) == std::vector<int>{2, 5, 7, 8, 9});
+  CHECK(due_epochs({.interval = 2, .start_epoch = 4}, 9) == std::vector<int>{5, 7, 8});
+  CHECK(due_epochs({.start_epoch = 20, .dense_last = 4}, 6) == std::vector<int>{5});
 }

@@ -26,6 +26,7 @@ mkdir -p "$found" "$crashes" "$kept"
 export ASAN_OPTIONS=allocator_may_return_null=1:max_allocation_size_mb=256:detect_container_overflow=0
 program=(build-fuzz/tests/fuzz/"fuzz_$reader" -rss_limit_mb=2048 -malloc_limit_mb=8192 -timeout=10)
 if [[ $time == merge ]]; then
-  exec "${program[@]}" -merge=1 "$@" "$kept" "$found"
+  # One input for each edge, not for each number of times that it is passed.
+  exec "${program[@]}" -merge=1 -use_counters=0 "$@" "$kept" "$found"
 fi
 exec "${program[@]}" -max_total_time="$time" -max_len=4096 -print_final_stats=1 -artifact_prefix="$crashes/" "$@" "$found" "$kept"

@@ -58,6 +58,8 @@ constexpr Look look_of(Phase phase) {
       return {Category::compute, 0xffe7969c};
     case Phase::val_broadcast:
       return {Category::comm, 0xffc5b0d5};
+    case Phase::val_wait:
+      return {Category::sync, 0xffff7f7f};
     case Phase::checkpoint_save:
       return {Category::io, 0xff7f7f7f};
     case Phase::sync_wait:

@@ -61,8 +61,13 @@ void tell_batch(Shared& shared, const BatchReport& report) {
 
 void tell_epoch(Shared& shared, const EpochReport& report) {
   const EpochRecord& r = report.record;
+  if (report.late) {
+    shared.results->complete(*report.validation);
+    shared.write_line(fmt::format("epoch {} batch 1 1 validated", r.epoch) + validation_values(report.validation) + "\n");
+    return;
+  }
   if (!shared.results) shared.results.emplace(shared.results_file, r.epoch);
-  shared.results->add(r, report.validation, report.lr);
+  shared.results->add(r, report.validation, report.lr, report.pending);
   shared.write_line(fmt::format("epoch {} batch 1 1 done", r.epoch) + loss_values(r.loss_box, r.loss_obj, r.loss_cls) +
                     shared.batch_values() + validation_values(report.validation) + "\n");
 }

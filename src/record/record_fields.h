@@ -56,6 +56,9 @@ void visit_fields(T& r, Visitor&& visit) {
   visit("loss", r.loss);
   visit("classes", r.classes);
   visit("seconds", r.seconds);
+  visit("submitted_s", r.submitted_s);
+  visit("known_s", r.known_s);
+  visit("phase_s", r.phase_s);
   visit("batch_size", r.batch_size);
   visit("precision_used", r.precision_used);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <sstream>
 
 #include "base/file.h"
@@ -41,6 +42,21 @@ ResultsRow last_row(const std::string& lines) {
   return cells ? r : row;
 }
 
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr ResultsRow kUnknown{.precision = kNaN, .recall = kNaN, .map50 = kNaN, .map50_95 = kNaN, .val_loss = {kNaN, kNaN, kNaN}};
+
+void copy_metrics(const ResultsRow& from, ResultsRow& to) {
+  to.precision = from.precision;
+  to.recall = from.recall;
+  to.map50 = from.map50;
+  to.map50_95 = from.map50_95;
+  to.val_loss = from.val_loss;
+}
+
+void set_metrics(const ValidationRecord& v, ResultsRow& row) {
+  copy_metrics({.precision = v.precision, .recall = v.recall, .map50 = v.map50, .map50_95 = v.map50_95, .val_loss = v.loss}, row);
+}
+
 }  // namespace
 
 std::string results_csv_header() {
@@ -73,19 +89,37 @@ ResultsCsv::ResultsCsv(std::filesystem::path file, int first_epoch)
   last_ = last_row(lines);
 }
 
-void ResultsCsv::add(const EpochRecord& epoch, const ValidationRecord* validation, const std::array<double, 3>& lr) {
-  last_.epoch = epoch.epoch;
-  last_.train_loss = {epoch.loss_box, epoch.loss_obj, epoch.loss_cls};
-  last_.lr = lr;
+void ResultsCsv::add(const EpochRecord& epoch, const ValidationRecord* validation, const std::array<double, 3>& lr, bool pending) {
+  Entry entry{.row = {.epoch = epoch.epoch, .train_loss = {epoch.loss_box, epoch.loss_obj, epoch.loss_cls}, .lr = lr},
+              .metrics = pending ? Entry::Metrics::pending : Entry::Metrics::repeated};
   if (validation != nullptr) {
-    last_.precision = validation->precision;
-    last_.recall = validation->recall;
-    last_.map50 = validation->map50;
-    last_.map50_95 = validation->map50_95;
-    last_.val_loss = validation->loss;
+    set_metrics(*validation, entry.row);
+    entry.metrics = Entry::Metrics::own;
   }
-  text_ += results_csv_line(last_);
-  write_atomically(file_, text_);
+  entries_.push_back(entry);
+  write();
+}
+
+void ResultsCsv::complete(const ValidationRecord& validation) {
+  for (Entry& entry : entries_) {
+    if (entry.row.epoch != validation.epoch || entry.metrics == Entry::Metrics::own) continue;
+    set_metrics(validation, entry.row);
+    entry.metrics = Entry::Metrics::own;
+  }
+  write();
+}
+
+void ResultsCsv::write() const {
+  std::string text = text_;
+  ResultsRow shown = last_;
+  for (const Entry& entry : entries_) {
+    ResultsRow line = entry.row;
+    if (entry.metrics == Entry::Metrics::own) shown = entry.row;
+    if (entry.metrics == Entry::Metrics::repeated) copy_metrics(shown, line);
+    if (entry.metrics == Entry::Metrics::pending) copy_metrics(kUnknown, line);
+    text += results_csv_line(line);
+  }
+  write_atomically(file_, text);
 }
 
 }  // namespace valbench

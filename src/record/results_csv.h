@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "record/run_record.h"
 
@@ -29,13 +30,23 @@ class ResultsCsv {
   ResultsCsv(std::filesystem::path file, int first_epoch);
 
   /// Adds an epoch and writes the file by rename. An epoch without validation (null) repeats the numbers of the one
-  /// before, zeros at first, as YOLOv5 does.
-  void add(const EpochRecord& epoch, const ValidationRecord* validation, const std::array<double, 3>& lr);
+  /// before, zeros at first, as YOLOv5 does; one whose result is `pending` shows nan until it is there.
+  void add(const EpochRecord& epoch, const ValidationRecord* validation, const std::array<double, 3>& lr,
+           bool pending = false);
+  /// The result of an epoch that was added as pending; writes the file again. One of an epoch that was not is ignored.
+  void complete(const ValidationRecord& validation);
 
  private:
+  struct Entry {
+    ResultsRow row;
+    enum class Metrics { own, repeated, pending } metrics;
+  };
+  void write() const;
+
   std::filesystem::path file_;
-  std::string text_;
-  ResultsRow last_;
+  std::string text_;  ///< The header and the lines that were there.
+  ResultsRow last_;   ///< The last of them.
+  std::vector<Entry> entries_;
 };
 
 }  // namespace valbench

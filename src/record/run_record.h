@@ -54,7 +54,10 @@ struct ValidationRecord {
   double precision = 0, recall = 0, map50 = 0, map50_95 = 0;
   std::array<double, 3> loss{};  ///< box, obj, cls; mean over batches in batch order.
   std::vector<ClassRecord> classes;
-  double seconds = 0;            ///< From submit to result on rank 0.
+  double seconds = 0;            ///< From submit to result on rank 0; beside training: of the scoring alone.
+  double submitted_s = 0;        ///< When its snapshot was submitted, by the clock of job_s.
+  double known_s = 0;            ///< When training knew the result, by the same clock.
+  std::map<std::string, double> phase_s;  ///< Of a validation beside training: phase name -> seconds. Else they are the epoch's.
   int batch_size = 0;
   std::string precision_used;    ///< fp32, fp16, bf16.
 };

@@ -9,12 +9,24 @@
 
 namespace valbench {
 
+at::Tensor batches_tracked(const DetectionModel& model) {
+  std::vector<at::Tensor> counters;
+  for (const StateEntry& entry : model.state()) {
+    if (entry.kind == StateEntry::Kind::batches_tracked) counters.push_back(entry.tensor);
+  }
+  return counters.empty() ? at::Tensor() : at::stack(counters);
+}
+
 SafetensorsFile checkpoint_content(const DetectionModel& model, const at::Tensor& flat_state, const CheckpointInfo& info) {
   const at::Tensor host = flat_state.detach().to(at::kHalf).cpu();
   const std::vector<StateEntry>& state = model.state();
   SafetensorsFile content;
   content.tensors.resize(state.size());
-  for (std::size_t i = 0; i < state.size(); ++i) content.tensors[i] = {state[i].name, state[i].tensor};
+  std::int64_t counter = 0;
+  for (std::size_t i = 0; i < state.size(); ++i) {
+    const bool older = state[i].kind == StateEntry::Kind::batches_tracked && info.batches_tracked.defined();
+    content.tensors[i] = {state[i].name, older ? info.batches_tracked[counter++] : state[i].tensor};
+  }
   for (const StateSlice& slice : flat_state_layout(state)) {
     content.tensors[slice.entry].second = entry_view(host, slice, state[slice.entry].tensor);
   }

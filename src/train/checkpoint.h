@@ -18,7 +18,11 @@ struct CheckpointInfo {
   int epoch = 0;
   double fitness = 0;
   std::vector<std::string> class_names;
+  at::Tensor batches_tracked = {};  ///< That belong to the flat state, as batches_tracked() gave them; undefined: the model's own.
 };
+
+/// The counters of batches that a model's norm layers have seen, copied; they are no part of the flat state.
+at::Tensor batches_tracked(const DetectionModel& model);
 
 /// A flat state (flat_state_layout order of `model`) as a file's content; names, shapes and batches_tracked come from `model`.
 SafetensorsFile checkpoint_content(const DetectionModel& model, const at::Tensor& flat_state, const CheckpointInfo& info);

@@ -145,6 +145,7 @@ void run_rank_job(const RunSpec& spec, Communicator& communicator, const Progres
     record.machine = describe_machine(device);
     record.exactness = verify(context_of(spec, communicator, tracer, parts, device), parts, result);
     record.warnings = warnings_of(spec, parts);
+    record.warnings.insert(record.warnings.end(), result.notes.begin(), result.notes.end());
     assemble_record(all, record);
     write_run_record(record, spec.folder / "run.json");
   }

@@ -1,15 +1,15 @@
 #include "train/trainer.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/checksum.h"
 #include "base/error.h"
-#include "train/checkpoint.h"
 #include "train/checkpoint_plan.h"
 #include "train/device.h"
-#include "train/early_stopping.h"
 #include "train/training_state.h"
 
 namespace valbench {
@@ -43,18 +43,31 @@ std::vector<double> class_map(const ValidationRecord& record, std::size_t classe
 
 }  // namespace
 
+EarlyStopping Trainer::stopping_of(const TrainerParts& parts) {
+  EarlyStopping stopping(parts.spec.patience, parts.spec.compat);
+  if (parts.stopping) stopping.restore(*parts.stopping);
+  return stopping;
+}
+
 RankResult Trainer::run() {
   parts_.communicator.barrier();
-  std::int64_t total_off_clock_ns = 0;
-  const std::int64_t begin_ns = now_ns();
-  for (int epoch = parts_.first_epoch; epoch < parts_.spec.epochs; ++epoch) {
-    const bool stop = run_epoch(epoch);
-    total_off_clock_ns += off_clock_ns_;
-    if (stop) break;
-  }
-  for (ValidationResult& late : parts_.validation.drain()) result_.validations.push_back(std::move(late));
-  result_.job_s = seconds_between(begin_ns + total_off_clock_ns, now_ns());
+  begin_ns_ = now_ns();
+  int epoch = parts_.first_epoch;
+  for (bool stop = false; epoch < parts_.spec.epochs && !stop; ++epoch) stop = run_epoch(epoch);
+  drain(epoch - 1);
+  result_.job_s = job_seconds();
   return std::move(result_);
+}
+
+double Trainer::job_seconds() const { return seconds_between(begin_ns_ + total_off_clock_ns_ + off_clock_ns_, now_ns()); }
+
+void Trainer::drain(int last_epoch) {
+  // A late result can end the run with an epoch that was not due; the final weights are always validated.
+  if (parts_.validation.validates() && submitted_epoch_ != last_epoch && last_epoch >= parts_.first_epoch) submit(last_epoch);
+  receive(parts_.validation.drain());
+  if (const int lost = ledger_.first_pending(); lost >= 0) throw Error(fmt::format("the validation of epoch {} has no result", lost));
+  save_late_best(ledger_.best_epoch() == last_epoch);
+  std::sort(result_.validations.begin(), result_.validations.end(), [](const auto& a, const auto& b) { return a.epoch < b.epoch; });
 }
 
 bool Trainer::run_epoch(int epoch) {
@@ -62,13 +75,14 @@ bool Trainer::run_epoch(int epoch) {
   tracer.set_epoch(epoch);
   tracer.reset_sums();
   parts_.communicator.set_epoch(epoch);
-  off_clock_ns_ = 0;
+  total_off_clock_ns_ += std::exchange(off_clock_ns_, 0);
   EpochRecord record{.rank = parts_.communicator.rank(), .epoch = epoch};
   const std::int64_t begin_ns = now_ns();
   train(epoch, record);
   record.train_s = seconds_between(begin_ns, now_ns());
   record_checksum();
   validate(epoch);
+  receive(parts_.validation.take_ready());
   EpochEnd end;
   if (parts_.communicator.rank() == 0) end = conclude(epoch, record);
   {
@@ -127,35 +141,60 @@ void Trainer::record_checksum() {
   off_clock_ns_ += now_ns() - begin_ns;
 }
 
-bool Trainer::final_epoch(int epoch) const { return epoch + 1 == parts_.spec.epochs || last_end_.possible_stop; }
-
 void Trainer::validate(int epoch) {
+  if (!parts_.validation.validates()) return;
   if (!parts_.schedule.due(epoch) && !last_end_.possible_stop) return;
   if (parts_.communicator.rank() == 0 && parts_.progress) parts_.progress(epoch, 0, 1, "validate");
+  submit(epoch);
+}
+
+void Trainer::submit(int epoch) {
+  if (parts_.communicator.rank() == 0) {
+    ledger_.submitted(epoch, ema_checksum_, job_seconds());
+    batches_tracked_[epoch] = batches_tracked(parts_.step.model());
+  }
   parts_.validation.submit({epoch, parts_.step.ema_state(), ema_checksum_});
-  for (ValidationResult& ready : parts_.validation.take_ready()) result_.validations.push_back(std::move(ready));
-  if (parts_.spec.image_weights && !result_.validations.empty()) {
+  submitted_epoch_ = epoch;
+}
+
+void Trainer::receive(std::vector<ValidationResult> results) {
+  for (ValidationResult& result : results) {
+    const int epoch = result.record.epoch;
+    const at::Tensor batches_tracked = std::exchange(batches_tracked_[epoch], {});
+    batches_tracked_.erase(epoch);
+    if (!result.skipped.empty()) {
+      ledger_.skipped(epoch);
+      result_.notes.push_back(fmt::format("epoch {} was not validated: {}", epoch, result.skipped));
+      continue;
+    }
+    const bool best = ledger_.received(result.record, job_seconds());
+    result_.validations.push_back(result.record);
+    const auto row = std::find_if(result_.epochs.begin(), result_.epochs.end(), [&](const auto& e) { return e.epoch == epoch; });
+    if (row != result_.epochs.end() && parts_.on_epoch) {
+      parts_.on_epoch({.record = *row, .validation = &result.record, .best = best, .late = true});
+    }
+    if (best) best_ = std::move(result), best_batches_tracked_ = batches_tracked, new_best_ = true;
+  }
+  if (parts_.spec.image_weights && !results.empty()) {
     class_map_ = class_map(result_.validations.back(), parts_.class_names.size());
     parts_.loader.set_class_map(class_map_);
   }
 }
 
 Trainer::EpochEnd Trainer::conclude(int epoch, const EpochRecord& record) {
-  const bool fresh = !result_.validations.empty() && result_.validations.back().epoch == epoch;
-  const ValidationRecord* validation = fresh ? &result_.validations.back() : nullptr;
-  const double value = fresh ? fitness(validation->map50, validation->map50_95) : 0;
-  const bool is_best = fresh && value >= best_fitness_;
-  if (is_best) best_fitness_ = value;
-  const bool stop = stopping_.update(epoch, value);
+  const auto fresh = std::find_if(result_.validations.begin(), result_.validations.end(), [&](const auto& v) { return v.epoch == epoch; });
+  const bool stop = ledger_.ended(epoch);
+  const bool last = stop || epoch + 1 == parts_.spec.epochs;
   if (parts_.on_epoch) {
     parts_.on_epoch({.record = record,
-                     .validation = validation,
+                     .validation = fresh != result_.validations.end() ? &*fresh : nullptr,
                      .lr = lr_,
-                     .best = is_best,
-                     .last = stop || epoch + 1 == parts_.spec.epochs});
+                     .best = new_best_ && best_.record.epoch == epoch,
+                     .last = last,
+                     .pending = ledger_.pending(epoch)});
   }
-  save_checkpoints(epoch, value, is_best);
-  return {stop, stopping_.possible_stop()};
+  save_checkpoints(epoch, last || last_end_.possible_stop);
+  return {stop, ledger_.stopping().possible_stop()};
 }
 
 Trainer::EpochEnd Trainer::share(EpochEnd end) {
@@ -164,18 +203,38 @@ Trainer::EpochEnd Trainer::share(EpochEnd end) {
   return {shared.at(0) != std::byte{0}, shared.at(1) != std::byte{0}};
 }
 
-void Trainer::save_checkpoints(int epoch, double fitness, bool is_best) {
-  const CheckpointPlan plan = plan_checkpoints(parts_.spec, epoch, final_epoch(epoch), is_best);
-  if (!plan.last) return;
+void Trainer::save_checkpoints(int epoch, bool final_epoch) {
+  const bool is_best = new_best_ && best_.record.epoch == epoch;
+  const CheckpointPlan plan = plan_checkpoints(parts_.spec, epoch, final_epoch, is_best);
+  if (plan.last) {
+    const ScopedSpan span(parts_.tracer, Phase::checkpoint_save, epoch);
+    SafetensorsFile content = checkpoint_content(parts_.step.model(), parts_.step.ema_state(), info_of(epoch));
+    add_training_state(parts_.spec, parts_.step, {epoch, ledger_.best_fitness(), ledger_.stopping().progress(), class_map_}, content);
+    write_safetensors(weights_file("last"), content);
+    if (plan.best) write_safetensors(weights_file("best"), content);
+    if (plan.numbered) write_safetensors(weights_file("epoch" + std::to_string(epoch)), content);
+  }
+  if (is_best) best_ = {}, new_best_ = false;
+  save_late_best(false);
+}
+
+void Trainer::save_late_best(bool final_epoch) {
+  if (!std::exchange(new_best_, false)) return;
+  const ValidationResult best = std::exchange(best_, {});
+  const int epoch = best.record.epoch;
+  if (!plan_checkpoints(parts_.spec, epoch, final_epoch, true).best) return;
+  if (!best.weights) throw Error(fmt::format("the late validation result of epoch {} came without its weights", epoch));
   const ScopedSpan span(parts_.tracer, Phase::checkpoint_save, epoch);
-  SafetensorsFile content = checkpoint_content(parts_.step.model(), parts_.step.ema_state(), {epoch, fitness, parts_.class_names});
-  add_training_state(parts_.spec, parts_.step, {epoch, best_fitness_, stopping_.progress(), class_map_}, content);
-  const auto save = [&](const std::string& name) {
-    write_safetensors(parts_.spec.folder / "weights" / (name + ".safetensors"), content);
-  };
-  save("last");
-  if (plan.best) save("best");
-  if (plan.numbered) save("epoch" + std::to_string(epoch));
+  SafetensorsFile content = checkpoint_content(parts_.step.model(), best.weights(), info_of(epoch, best_batches_tracked_));
+  write_safetensors(weights_file("best"), content);
+}
+
+CheckpointInfo Trainer::info_of(int epoch, at::Tensor batches_tracked) const {
+  return {epoch, ledger_.fitness_of(epoch), parts_.class_names, std::move(batches_tracked)};
+}
+
+std::filesystem::path Trainer::weights_file(const std::string& name) const {
+  return parts_.spec.folder / "weights" / (name + ".safetensors");
 }
 
 }  // namespace valbench

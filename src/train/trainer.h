@@ -3,6 +3,7 @@
 /// schedule, profiler or communicator.
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,9 +13,10 @@
 #include "data/data_loader.h"
 #include "record/run_record.h"
 #include "trace/tracer.h"
-#include "train/early_stopping.h"
+#include "train/checkpoint.h"
 #include "train/epoch_report.h"
 #include "train/train_step.h"
+#include "train/validation_ledger.h"
 #include "validate/validation_schedule.h"
 #include "validate/validation_strategy.h"
 
@@ -46,7 +48,8 @@ struct TrainerParts {
 struct RankResult {
   std::vector<EpochRecord> epochs;
   std::vector<std::vector<CollectiveEvent>> collectives;  ///< Per epoch.
-  std::vector<ValidationRecord> validations;              ///< Rank 0.
+  std::vector<ValidationRecord> validations;              ///< Rank 0; ascending by epoch.
+  std::vector<std::string> notes;                         ///< Rank 0: snapshots that were not scored, one sentence each.
   std::vector<std::string> train_checksums;               ///< Per epoch, of this rank's trained weights.
   double job_s = 0;                                       ///< Without the checksums.
   std::vector<GpuTraceRecord> gpu_traces;                 ///< Of a traced run: this rank's.
@@ -57,12 +60,9 @@ class Trainer {
  public:
   explicit Trainer(TrainerParts parts)
       : parts_(std::move(parts)),
-        stopping_(parts_.spec.patience, parts_.spec.compat),
-        best_fitness_(parts_.best_fitness),
+        ledger_(stopping_of(parts_), parts_.best_fitness, parts_.first_epoch),
         class_map_(parts_.class_map) {
-    if (!parts_.stopping) return;
-    stopping_.restore(*parts_.stopping);
-    last_end_.possible_stop = stopping_.possible_stop();
+    last_end_.possible_stop = parts_.stopping && ledger_.stopping().possible_stop();
   }
   RankResult run();
 
@@ -76,19 +76,32 @@ class Trainer {
   bool run_epoch(int epoch);
   void train(int epoch, EpochRecord& record);
   void validate(int epoch);
+  void submit(int epoch);
+  void receive(std::vector<ValidationResult> results);
+  void drain(int last_epoch);
   void record_checksum();
-  bool final_epoch(int epoch) const;
+  double job_seconds() const;
   EpochEnd conclude(int epoch, const EpochRecord& record);
   EpochEnd share(EpochEnd end);
-  void save_checkpoints(int epoch, double fitness, bool is_best);
+  void save_checkpoints(int epoch, bool final_epoch);
+  void save_late_best(bool final_epoch);
+  CheckpointInfo info_of(int epoch, at::Tensor batches_tracked = {}) const;
+  std::filesystem::path weights_file(const std::string& name) const;
+  static EarlyStopping stopping_of(const TrainerParts& parts);
 
   TrainerParts parts_;
   RankResult result_;
-  EarlyStopping stopping_;
+  ValidationLedger ledger_;
+  ValidationResult best_;  ///< The best so far, until its checkpoint is saved; nothing in between.
+  at::Tensor best_batches_tracked_;
+  bool new_best_ = false;  ///< There is one in best_.
+  int submitted_epoch_ = -1;
+  std::map<int, at::Tensor> batches_tracked_;  ///< Of the epochs whose result is pending.
   EpochEnd last_end_;
   std::array<double, 3> lr_{};  ///< At the epoch's end, before the scheduler's step.
+  std::int64_t begin_ns_ = 0;
   std::int64_t off_clock_ns_ = 0;  ///< Spent on checksums since the epoch began; taken off every time that is reported.
-  double best_fitness_;
+  std::int64_t total_off_clock_ns_ = 0;  ///< Of the epochs before.
   std::vector<double> class_map_;  ///< Of the last validation, where images are drawn by it.
   std::string ema_checksum_;
 };

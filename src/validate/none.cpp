@@ -6,6 +6,7 @@ namespace {
 
 class NoneStrategy final : public ValidationStrategy {
  public:
+  bool validates() const override { return false; }
   void submit(ModelSnapshot) override {}
   std::vector<ValidationResult> take_ready() override { return {}; }
   std::vector<ValidationResult> drain() override { return {}; }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <limits>
 
 #include "base/file.h"
 #include "tests/support/catch.h"
@@ -77,6 +78,29 @@ TEST_CASE("results.csv is whole after every epoch, and an epoch without validati
   csv.add(epoch_of(2), nullptr, {});
   ResultsRow expected{.epoch = 2, .train_loss = {0.10311, 0.175481, 1e-7}, .precision = 0.5, .map50 = 0.25, .val_loss = {1, 2, 3}};
   CHECK_THAT(read_file(file), Catch::EndsWith("\n" + results_csv_line(expected)));
+}
+
+TEST_CASE("an epoch whose result is pending shows nan until it comes, whatever epochs come first, and later rows repeat it") {
+  const ScratchFolder folder;
+  const fs::path file = folder.path() / "results.csv";
+  const auto row = [](int epoch, double metric) {
+    return results_csv_line({.epoch = epoch, .train_loss = {0.10311, 0.175481, 1e-7}, .precision = metric, .recall = metric, .map50 = metric,
+                             .map50_95 = metric, .val_loss = {metric, metric, metric}});
+  };
+  const auto validation = [](int epoch, double metric) {
+    return ValidationRecord{.epoch = epoch, .precision = metric, .recall = metric, .map50 = metric, .map50_95 = metric,
+                            .loss = {metric, metric, metric}};
+  };
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  ResultsCsv csv(file, 0);
+  csv.add(epoch_of(0), nullptr, {}, /*pending=*/true);
+  csv.add(epoch_of(1), nullptr, {}, /*pending=*/true);
+  csv.add(epoch_of(2), nullptr, {});
+  CHECK(read_file(file) == kHeader + row(0, nan) + row(1, nan) + row(2, 0));
+  csv.complete(validation(1, 0.5));
+  CHECK(read_file(file) == kHeader + row(0, nan) + row(1, 0.5) + row(2, 0.5));
+  csv.complete(validation(0, 0.25));
+  CHECK(read_file(file) == kHeader + row(0, 0.25) + row(1, 0.5) + row(2, 0.5));
 }
 
 TEST_CASE("a continued training keeps the lines before its first epoch, and the header stands once") {

@@ -82,6 +82,10 @@ void TrainConsole::show(const RankProgress& p, std::int64_t at_ns) {
     if (p.values.contains("map50")) progress_.line(validation_row_header() + "\n" + validation_row(p));
     return;
   }
+  if (p.phase == "validated") {  // Late, so that the row of its epoch does not stand right above.
+    progress_.line(fmt::format("validation of epoch {}/{}\n", p.epoch, p.epochs - 1) + validation_row_header() + "\n" + validation_row(p));
+    return;
+  }
   std::string text = fmt::format("epoch {}/{} {} {}/{}", p.epoch, p.epochs - 1, p.phase, p.batch, p.batches);
   for (const char* loss : {"box", "obj", "cls"}) {
     if (const auto found = p.values.find(loss); found != p.values.end())

@@ -20,6 +20,8 @@ namespace {
 
 // Rank 0's validation may be long; dead ranks are found by the controller, not by a timeout (yolov5 commit cc232e3e3 chose the same 3 h).
 constexpr std::chrono::milliseconds kGroupTimeout = std::chrono::hours(3);
+// A rank may wait for a key for as long as many epochs take. c10d keeps milliseconds in an int: 24 days at most.
+constexpr std::chrono::milliseconds kKeyTimeout = std::chrono::hours(24 * 20);
 constexpr std::chrono::milliseconds kMeetingTimeout = std::chrono::minutes(5);
 
 /// A Gloo reduction under way; its completion time is taken by whichever thread completes it.
@@ -84,7 +86,11 @@ class C10dCommunicator final : public Communicator {
   std::vector<CollectiveEvent> take_events() override;
   void set_epoch(int epoch) override { epoch_ = epoch; }
   Communicator& make_group(const std::string& name, const std::vector<int>& members, bool host_only) override;
-  std::unique_ptr<KeyStore> open_store() override { return std::make_unique<C10dStore>(root_->clone()); }
+  std::unique_ptr<KeyStore> open_store() override {
+    c10::intrusive_ptr<c10d::Store> own = root_->clone();
+    own->setTimeout(kKeyTimeout);
+    return std::make_unique<C10dStore>(std::move(own));
+  }
 
  private:
   c10d::Backend& group_of(const at::Tensor& tensor) { return tensor.is_cuda() ? static_cast<c10d::Backend&>(*nccl_) : *gloo_; }

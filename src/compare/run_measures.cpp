@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 
+#include "scenario/rank_roles.h"
 #include "stats/quantiles.h"
 
 namespace valbench {
@@ -14,10 +15,11 @@ namespace {
 
 using EpochField = std::function<double(const EpochRecord&)>;
 
-/// Per epoch, the largest value over ranks; without the first epoch where there are others.
-std::vector<double> later_epochs(const RunRecord& run, const EpochField& field) {
+/// Per epoch, the largest value over the first `ranks` ranks; without the first epoch where there are others.
+std::vector<double> later_epochs(const RunRecord& run, const EpochField& field, int ranks) {
   std::map<int, double> slowest;
   for (const EpochRecord& epoch : run.epochs) {
+    if (epoch.rank >= ranks) continue;
     const auto [at, is_new] = slowest.try_emplace(epoch.epoch, field(epoch));
     if (!is_new) at->second = std::max(at->second, field(epoch));
   }
@@ -50,10 +52,10 @@ void measure_validation_time(const RunRecord& run, RunMeasures& m) {
     m.val_s = m.val_share = m.val_share_max = m.balance_gain = none;
     return;
   }
-  const std::vector<double> val = later_epochs(run, [](const auto& e) { return e.val_s; });
+  const std::vector<double> val = later_epochs(run, [](const auto& e) { return e.val_s; }, run.spec.ranks);
   m.val_s = Measured::of(run.spec.validation.interval > 1 ? mean(val) : median(val));
   double largest = 0;
-  for (int rank = 0; rank < run.spec.ranks; ++rank) largest = std::max(largest, val_share_of(run, rank));
+  for (int rank = 0; rank < training_ranks(run.spec); ++rank) largest = std::max(largest, val_share_of(run, rank));
   const double share = val_share_of(run, 0);
   m.val_share = Measured::of(share);
   m.val_share_max = Measured::of(largest);
@@ -69,6 +71,7 @@ void measure_validation_time(const RunRecord& run, RunMeasures& m) {
 Measured total_comm_wait(const RunRecord& run) {
   double total = 0;
   for (const EpochRecord& epoch : run.epochs) {
+    if (epoch.rank >= training_ranks(run.spec)) continue;
     if (!epoch.comm_wait_s.value) return epoch.comm_wait_s;
     total += *epoch.comm_wait_s.value;
   }
@@ -110,8 +113,9 @@ RunMeasures measure_run(const RunRecord& run) {
     });
     return m;
   }
-  m.epoch_s = Measured::of(median(later_epochs(run, [](const auto& e) { return e.epoch_s; })));
-  m.train_s = Measured::of(median(later_epochs(run, [](const auto& e) { return e.train_s; })));
+  const int trained = training_ranks(run.spec);  // A rank that only validates has no epochs of its own.
+  m.epoch_s = Measured::of(median(later_epochs(run, [](const auto& e) { return e.epoch_s; }, trained)));
+  m.train_s = Measured::of(median(later_epochs(run, [](const auto& e) { return e.train_s; }, trained)));
   measure_validation_time(run, m);
   m.idle_gpu_s = run.spec.ranks > 1 ? Measured::of(sum(run, [](const auto& e) { return e.wait_s; }))
                                     : Measured::not_measured("one rank waits for nobody");

@@ -5,6 +5,8 @@
 #include <map>
 #include <string>
 
+#include "scenario/rank_roles.h"
+
 namespace valbench {
 namespace {
 
@@ -39,12 +41,15 @@ double guess_run_s(const RunSpec& spec, const ImageCounts& images) {
   const double share = validation.subset_count > 0
                            ? static_cast<double>(std::min(validation.subset_count, images.val))
                            : validation.subset_fraction * static_cast<double>(images.val);
-  const int scoring_ranks = validation.placement == Placement::sharded ? spec.ranks : 1;
+  const int trained = training_ranks(spec), only_validate = spec.ranks - trained;
+  const int scoring_ranks = only_validate > 0 ? only_validate : validation.placement == Placement::sharded ? spec.ranks : 1;
   // Backward costs twice what forward does. The exactness check scores once more, on rank 0.
-  const double train_s = 3 * image_gflop * static_cast<double>(images.train) / (speed.train * spec.ranks);
+  const double train_s = 3 * image_gflop * static_cast<double>(images.train) / (speed.train * trained);
   const double val_s = image_gflop * share / speed.val;
   const bool checked = validations > 0 && spec.verify != VerifyMode::none;
-  return speed.startup_s + spec.epochs * train_s + validations * val_s / scoring_ranks + (checked ? val_s : 0);
+  // Beside the training only the last validation takes time: what cannot keep up is skipped.
+  const int waited_for = only_validate > 0 ? std::min(validations, 1) : validations;
+  return speed.startup_s + spec.epochs * train_s + waited_for * val_s / scoring_ranks + (checked ? val_s : 0);
 }
 
 }  // namespace valbench

@@ -58,9 +58,16 @@ void visit_fields(T& r, Visitor&& visit) {
   visit("seconds", r.seconds);
   visit("submitted_s", r.submitted_s);
   visit("known_s", r.known_s);
+  visit("late_epochs", r.late_epochs);
   visit("phase_s", r.phase_s);
   visit("batch_size", r.batch_size);
   visit("precision_used", r.precision_used);
+}
+
+template <MaybeConst<SkippedValidation> T, class Visitor>
+void visit_fields(T& r, Visitor&& visit) {
+  visit("epoch", r.epoch);
+  visit("reason", r.reason);
 }
 
 template <MaybeConst<ExactnessRecord> T, class Visitor>
@@ -130,6 +137,7 @@ void visit_fields(T& r, Visitor&& visit) {
   visit("begin_monotonic_ns", r.begin_monotonic_ns);
   visit("epochs", r.epochs);
   visit("validations", r.validations);
+  visit("skipped_validations", r.skipped_validations);
   visit("train_checksums", r.train_checksums);
   visit("exactness", r.exactness);
   visit("gpu_traces", r.gpu_traces);

@@ -57,9 +57,16 @@ struct ValidationRecord {
   double seconds = 0;            ///< From submit to result on rank 0; beside training: of the scoring alone.
   double submitted_s = 0;        ///< When its snapshot was submitted, by the clock of job_s.
   double known_s = 0;            ///< When training knew the result, by the same clock.
+  int late_epochs = 0;           ///< Epochs that had ended by then, its own among them; 0 = known at the end of its own.
   std::map<std::string, double> phase_s;  ///< Of a validation beside training: phase name -> seconds. Else they are the epoch's.
   int batch_size = 0;
   std::string precision_used;    ///< fp32, fp16, bf16.
+};
+
+/// A validation that was due and given up: the ranks that only validate were not free.
+struct SkippedValidation {
+  int epoch = 0;
+  std::string reason;
 };
 
 /// The exactness gate (issue 3 F): the last snapshot re-scored by the rank0 placement, and by full-set fp32 rank0.
@@ -112,6 +119,7 @@ struct RunRecord {
   std::int64_t begin_realtime_ns = 0, begin_monotonic_ns = 0;  ///< Clock pair at start, rank 0.
   std::vector<EpochRecord> epochs;            ///< Ascending by epoch, then rank.
   std::vector<ValidationRecord> validations;  ///< Ascending by epoch.
+  std::vector<SkippedValidation> skipped_validations;  ///< Ascending by epoch.
   std::vector<std::string> train_checksums;   ///< Weights after each epoch.
   ExactnessRecord exactness;
   std::vector<GpuTraceRecord> gpu_traces;     ///< One per rank of a traced run, else empty.

@@ -137,6 +137,17 @@ struct RunRow {
   RunMeasures measures;
 };
 
+double late_epochs_of(const ValidationRecord& v) { return v.late_epochs; }
+double late_seconds_of(const ValidationRecord& v) { return v.known_s - v.submitted_s; }
+
+/// The largest delay of any result of a run.
+Measured largest_delay(const RunRecord& run, double (*delay)(const ValidationRecord&)) {
+  if (run.validations.empty()) return Measured::not_measured("no validation took place");
+  double largest = 0;
+  for (const ValidationRecord& validation : run.validations) largest = std::max(largest, delay(validation));
+  return Measured::of(largest);
+}
+
 std::vector<Column<RunRow>> runs_table() {
   std::vector<Column<RunRow>> columns;
   const auto text = [&](const char* name, std::function<std::string(const RunRecord&)> f) {
@@ -163,6 +174,9 @@ std::vector<Column<RunRow>> runs_table() {
   text("first_difference", [](const RunRecord& r) { return r.exactness.first_difference; });
   text("weights_checksum",
        [](const RunRecord& r) { return r.train_checksums.empty() ? "" : r.train_checksums.back(); });
+  text("skipped_validations", [](const RunRecord& r) { return std::to_string(r.skipped_validations.size()); });
+  columns.push_back({"late_epochs", [](const RunRow& r) { return largest_delay(*r.run, late_epochs_of); }, {}});
+  columns.push_back({"late_s", [](const RunRow& r) { return largest_delay(*r.run, late_seconds_of); }, {}});
   columns.push_back({"startup_s", [](const RunRow& r) { return Measured::of(r.run->startup_s); }, {}});
   visit_measures([&](Measured RunMeasures::*m, const char* name) {
     columns.push_back({name, [m](const RunRow& r) { return r.measures.*m; }, {}});

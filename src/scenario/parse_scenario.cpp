@@ -6,9 +6,11 @@
 #include "base/path_kind.h"
 #include "scenario/axis.h"
 #include "scenario/layer_table.h"
+#include "scenario/rank_roles.h"
 #include "scenario/read_hyp.h"
 #include "scenario/scenario.h"
 #include "scenario/spec_fields.h"
+#include "scenario/sweep_plan.h"
 #include "scenario/training_keys.h"
 #include "scenario/validation_keys.h"
 #include "scenario/weights_file.h"
@@ -280,6 +282,10 @@ Scenario parse_training(const std::vector<Override>& options, const Machine& mac
   // Without validations the fitness stays 0, and v7.0 takes every tie for an improvement: it never stops.
   if (scenario.base.validation.placement == Placement::none) scenario.base.patience = 0;
   check_training_keys(root, scenario.base, {scenario.base.validation});
+  if (training_ranks(scenario.base) < scenario.base.ranks) {
+    const std::string reason = reason_not_to_run(scenario.base, scenario.base.validation);
+    if (!reason.empty()) root.fail("batch_size", reason, "a multiple of the ranks that train");
+  }
   read_data(root, scenario);
   return scenario;
 }

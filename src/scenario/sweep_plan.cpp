@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "scenario/rank_roles.h"
 
 namespace valbench {
 namespace {
@@ -38,14 +39,6 @@ std::vector<std::size_t> shuffled_order(std::size_t count, std::uint64_t seed, i
   return order;
 }
 
-/// Empty when the strategy can run.
-std::string reason_not_to_run(const Scenario& scenario, const ValidationSpec& strategy) {
-  if (scenario.base.device == DeviceKind::cpu && strategy.precision == Precision::fp16) {
-    return "precision fp16 needs a GPU, this sweep runs on the CPU";
-  }
-  return {};
-}
-
 /// One file name per strategy; equal ones get a number.
 std::vector<std::string> unique_file_names(const std::vector<ValidationSpec>& strategies) {
   std::vector<std::string> names;
@@ -61,12 +54,32 @@ std::vector<std::string> unique_file_names(const std::vector<ValidationSpec>& st
 
 }  // namespace
 
+std::string reason_not_to_run(const RunSpec& base, const ValidationSpec& strategy) {
+  if (base.device == DeviceKind::cpu && strategy.precision == Precision::fp16) {
+    return "precision fp16 needs a GPU, this sweep runs on the CPU";
+  }
+  if (strategy.placement == Placement::dedicated && strategy.ema == EmaUse::in_place) {
+    return "ema in_place rounds the weights that training averages, and ranks that only validate have a copy of them";
+  }
+  if (strategy.placement == Placement::dedicated && strategy.shard == ShardMode::images_padded) {
+    return "shard images_padded shows what DistributedSampler does to placement sharded; ranks that only validate deal whole batches";
+  }
+  RunSpec spec = base;
+  spec.validation = strategy;
+  // Another batch would be another training.
+  if (const int trained = training_ranks(spec); spec.batch_size % trained != 0) {
+    return "batch_size " + std::to_string(spec.batch_size) + " cannot be dealt evenly to the " + std::to_string(trained) +
+           " ranks that train when " + std::to_string(strategy.dedicated_ranks) + " of " + std::to_string(spec.ranks) + " only validate";
+  }
+  return {};
+}
+
 SweepPlan plan_sweep(const Scenario& scenario, const std::filesystem::path& folder) {
   SweepPlan plan;
   plan.folder = std::filesystem::absolute(folder).lexically_normal();
   std::vector<ValidationSpec> strategies;
   for (const auto& strategy : scenario.strategies) {
-    const std::string reason = reason_not_to_run(scenario, strategy);
+    const std::string reason = reason_not_to_run(scenario.base, strategy);
     if (reason.empty()) {
       strategies.push_back(strategy);
     } else if (strategy.name == scenario.baseline) {

@@ -22,6 +22,9 @@ struct SweepPlan {
   std::vector<Skipped> skipped;
 };
 
+/// Why a strategy cannot run on these ranks and this device; empty when it can.
+std::string reason_not_to_run(const RunSpec& base, const ValidationSpec& strategy);
+
 /// Strategies times rounds. The order inside a round depends on seed and round alone, so more rounds keep the earlier
 /// ones. Throws InputError when the baseline cannot run here.
 SweepPlan plan_sweep(const Scenario& scenario, const std::filesystem::path& folder);

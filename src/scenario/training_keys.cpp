@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "scenario/rank_roles.h"
 #include "scenario/training_keys.h"
 
 namespace valbench {
@@ -71,7 +72,13 @@ std::optional<OptionConflict> find_option_conflict(const RunSpec& spec) {
   if (spec.sync_bn && spec.device == DeviceKind::cpu) {
     return OptionConflict{"sync_bn", "batch statistics over ranks need GPUs, and this runs on the CPU", "false, or a GPU per rank"};
   }
-  if (const int per_rank = spec.batch_size / std::max(1, spec.ranks); spec.quad && per_rank % kQuad != 0) {
+  if (training_ranks(spec) < 1) {
+    const std::string dedicated = std::to_string(spec.validation.dedicated_ranks);
+    return OptionConflict{"ranks", "strategy " + spec.validation.name + " has " + dedicated + " of the " + std::to_string(spec.ranks) +
+                                       " ranks only validate (dedicated_ranks), so that none is left to train",
+                          "more than " + dedicated + " ranks, or fewer dedicated_ranks"};
+  }
+  if (const int per_rank = spec.batch_size / training_ranks(spec); spec.quad && per_rank % kQuad != 0) {
     return OptionConflict{"quad", "it collates four images into one, and a rank's batch has " + std::to_string(per_rank),
                           "a batch_size of a multiple of 4 images per rank"};
   }

@@ -30,9 +30,8 @@ void refuse_unfollowed(const YamlSection& section, const ValidationSpec& spec) {
   const auto refuse = [&](bool given, const char* key, const std::string& allowed) {
     if (given) section.fail(key, "is not followed yet", allowed);
   };
-  refuse(spec.placement == Placement::dedicated, "placement", "none, rank0, sharded");
-  refuse(spec.placement == Placement::overlapped, "placement", "none, rank0, sharded");
-  refuse(spec.placement == Placement::deferred, "placement", "none, rank0, sharded");
+  refuse(spec.placement == Placement::overlapped, "placement", "none, rank0, sharded, dedicated");
+  refuse(spec.placement == Placement::deferred, "placement", "none, rank0, sharded, dedicated");
   refuse(spec.time_share != 0, "time_share", "0");
   refuse(spec.batch_max, "batch_size", "auto, or an integer from 1 up");
   refuse(spec.plots, "plots", "false");

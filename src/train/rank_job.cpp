@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "data/data_loader.h"
 #include "detect/detection_model.h"
+#include "scenario/rank_roles.h"
 #include "train/checkpoint.h"
 #include "train/deterministic.h"
 #include "train/machine.h"
@@ -19,6 +20,7 @@
 #include "train/resume.h"
 #include "train/run_assembly.h"
 #include "train/strip_checkpoints.h"
+#include "train/validator_job.h"
 #include "validate/exactness.h"
 #include "validate/make_strategy.h"
 
@@ -42,9 +44,21 @@ c10::Device device_of(const RunSpec& spec, int rank) {
   return c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(id));
 }
 
-ValidationContext context_of(const RunSpec& spec, Communicator& communicator, Tracer& tracer, const RankParts& parts,
-                             c10::Device device) {
-  return {spec, communicator, tracer, parts.val_set, *parts.model, parts.step->loss(), device};
+/// All ranks, and those of them that train: most often the same.
+struct RankGroups {
+  Communicator& world;
+  Communicator& training;
+};
+
+RankGroups groups_of(const RunSpec& spec, Communicator& world) {
+  std::vector<int> members;
+  for (int rank = 0; rank < training_ranks(spec); ++rank) members.push_back(rank);
+  const bool all = static_cast<int>(members.size()) == world.world_size();
+  return {world, all ? world : world.make_group("training", members)};
+}
+
+ValidationContext context_of(const RunSpec& spec, const RankGroups& groups, Tracer& tracer, const RankParts& parts, c10::Device device) {
+  return {spec, groups.training, tracer, parts.val_set, *parts.model, parts.step->loss(), device, &groups.world};
 }
 
 std::unique_ptr<DataLoader> train_loader(const RunSpec& spec, const Communicator& communicator, const RankParts& parts,
@@ -52,7 +66,7 @@ std::unique_ptr<DataLoader> train_loader(const RunSpec& spec, const Communicator
   const std::vector<int>& strides = parts.model->strides();
   const TrainLoaderOptions options{.imgsz = spec.imgsz,
                                    .stride = std::max(32, *std::max_element(strides.begin(), strides.end())),
-                                   .batch_size = spec.batch_size / spec.ranks,
+                                   .batch_size = spec.batch_size / communicator.world_size(),
                                    .rank = communicator.rank(),
                                    .world_size = communicator.world_size(),
                                    .seed = spec.seed,
@@ -68,7 +82,8 @@ std::unique_ptr<DataLoader> train_loader(const RunSpec& spec, const Communicator
   return make_train_loader(parts.train_set, options);
 }
 
-RankParts build(const RunSpec& spec, Communicator& communicator, Tracer& tracer, c10::Device device) {
+RankParts build(const RunSpec& spec, const RankGroups& groups, Tracer& tracer, c10::Device device) {
+  Communicator& communicator = groups.training;
   RankParts parts;
   const DataConfig data = read_data_config(spec.data);
   const int scan_threads = std::max(1, spec.workers);
@@ -88,7 +103,8 @@ RankParts build(const RunSpec& spec, Communicator& communicator, Tracer& tracer,
   parts.step = std::make_unique<TrainStep>(spec, *parts.model, communicator, tracer,
                                            static_cast<std::int64_t>(parts.loader->batches()), device);
   if (parts.resumed) restore_step(spec, *parts.resumed, *parts.step);
-  parts.validation = make_strategy(context_of(spec, communicator, tracer, parts, device));
+  if (&groups.training != &groups.world) share_initial_state(groups.world, parts.step->model_state());
+  parts.validation = make_strategy(context_of(spec, groups, tracer, parts, device));
   return parts;
 }
 
@@ -115,6 +131,23 @@ std::vector<std::string> warnings_of(const RunSpec& spec, const RankParts& parts
 
 }  // namespace
 
+namespace {
+
+/// The end of a run, for ranks that train and ranks that do not: what was traced and measured comes together on rank 0.
+std::vector<RankResult> bring_together(const RunSpec& spec, Communicator& world, RunInstruments& instruments, RankResult& result) {
+  const TracedWindow window = instruments.finish();
+  if (spec.profile) add_trace(world, window, result);
+  return gather_results(world, result);
+}
+
+void validate_only(const RunSpec& spec, Communicator& world, RunInstruments& instruments, c10::Device device) {
+  RankResult result = run_validator(spec, world, instruments.tracer(), device);
+  bring_together(spec, world, instruments, result);
+  world.barrier();  // Rank 0 still verifies.
+}
+
+}  // namespace
+
 void run_rank_job(const RunSpec& spec, Communicator& communicator, const ProgressSink& progress,
                   RunInstruments& instruments, const EpochSink& on_epoch,
                   const BatchSink& on_batch) {
@@ -123,29 +156,29 @@ void run_rank_job(const RunSpec& spec, Communicator& communicator, const Progres
   record.begin_monotonic_ns = now_ns();
   const c10::Device device = device_of(spec, communicator.rank());
   use_deterministic_algorithms(spec.deterministic);
+  if (communicator.rank() >= training_ranks(spec)) return validate_only(spec, communicator, instruments, device);
   Tracer& tracer = instruments.tracer();
-  RankParts parts = build(spec, communicator, tracer, device);
+  const RankGroups groups = groups_of(spec, communicator);
+  RankParts parts = build(spec, groups, tracer, device);
   std::filesystem::create_directories(spec.folder / "weights");
   const ValidationSchedule schedule(spec.validation, spec.epochs);
-  TrainerParts trainer_parts{spec,     communicator, tracer, *parts.step, *parts.loader, schedule, *parts.validation,
+  TrainerParts trainer_parts{spec,     groups.training, tracer, *parts.step, *parts.loader, schedule, *parts.validation,
                              progress, parts.train_set->names, on_epoch};
   trainer_parts.on_batch = on_batch;
   if (parts.resumed) restore_loop(spec, *parts.resumed, trainer_parts);
   parts.resumed.reset();
   Trainer trainer(std::move(trainer_parts));
+  if (&groups.training != &groups.world) communicator.barrier();  // The clock starts when those that only validate are ready too.
   record.startup_s = seconds_since_process_start();
   RankResult result = trainer.run();
-  const TracedWindow window = instruments.finish();
-  if (spec.profile) add_trace(communicator, window, result);
+  parts.validation->close();
+  const std::vector<RankResult> all = bring_together(spec, communicator, instruments, result);
   if (communicator.rank() == 0) strip_checkpoints(spec);
-
-  const std::vector<RankResult> all = gather_results(communicator, result);
   if (communicator.rank() == 0) {
     record.spec = spec;
     record.machine = describe_machine(device);
-    record.exactness = verify(context_of(spec, communicator, tracer, parts, device), parts, result);
+    record.exactness = verify(context_of(spec, groups, tracer, parts, device), parts, result);
     record.warnings = warnings_of(spec, parts);
-    record.warnings.insert(record.warnings.end(), result.notes.begin(), result.notes.end());
     assemble_record(all, record);
     write_run_record(record, spec.folder / "run.json");
   }

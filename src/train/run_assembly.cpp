@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "scenario/rank_roles.h"
 #include "trace/time_breakdown.h"
 
 namespace valbench {
@@ -18,6 +19,7 @@ std::vector<std::byte> pack(const RankResult& result) {
   RunRecord carrier;
   carrier.epochs = result.epochs;
   carrier.validations = result.validations;
+  carrier.skipped_validations = result.skipped;
   carrier.train_checksums = result.train_checksums;
   carrier.job_s = result.job_s;
   carrier.gpu_traces = result.gpu_traces;
@@ -53,6 +55,7 @@ RankResult unpack(const std::vector<std::byte>& bytes) {
   RankResult result;
   result.epochs = std::move(carrier.epochs);
   result.validations = std::move(carrier.validations);
+  result.skipped = std::move(carrier.skipped_validations);
   result.train_checksums = std::move(carrier.train_checksums);
   result.job_s = carrier.job_s;
   result.gpu_traces = std::move(carrier.gpu_traces);
@@ -89,8 +92,8 @@ std::vector<std::vector<Interval>> share_intervals(Communicator& communicator, c
   return ranks;
 }
 
-/// Waiting and transfer of one epoch's gradient collectives, per rank, or why they are not known.
-void fill_collective_times(const std::vector<RankResult>& ranks, std::size_t epoch, std::vector<EpochRecord>& records) {
+/// Waiting and transfer of one epoch's gradient collectives, per rank that trains, or why they are not known.
+void fill_collective_times(std::span<const RankResult> ranks, std::size_t epoch, std::span<EpochRecord> records) {
   const auto give_reason = [&](const std::string& reason) {
     for (EpochRecord& record : records) record.comm_wait_s = record.comm_transfer_s = Measured::not_measured(reason);
   };
@@ -110,7 +113,37 @@ void fill_collective_times(const std::vector<RankResult>& ranks, std::size_t epo
   }
 }
 
-void note_invalid(const std::vector<RankResult>& ranks, RunRecord& record) {
+/// The row of a rank that only validates; empty where it scored nothing of that epoch.
+EpochRecord validator_row(const RankResult& result, int rank, int epoch) {
+  const auto found = std::find_if(result.epochs.begin(), result.epochs.end(), [&](const auto& row) { return row.epoch == epoch; });
+  EpochRecord row = found != result.epochs.end() ? *found : EpochRecord{.rank = rank, .epoch = epoch};
+  row.comm_wait_s = row.comm_transfer_s = Measured::not_measured("not measured (this rank only validates)");
+  return row;
+}
+
+/// The rows of one epoch, a row for each rank.
+std::vector<EpochRecord> epoch_rows(const std::vector<RankResult>& ranks, std::size_t trained, std::size_t e) {
+  std::vector<EpochRecord> rows;
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    rows.push_back(r < trained ? ranks[r].epochs.at(e) : validator_row(ranks[r], static_cast<int>(r), ranks[0].epochs[e].epoch));
+  }
+  fill_collective_times(std::span(ranks).first(trained), e, std::span(rows).first(trained));
+  return rows;
+}
+
+/// One sentence for all snapshots that were given up.
+void note_skipped(RunRecord& record) {
+  if (record.skipped_validations.empty()) return;
+  std::string epochs;
+  for (const SkippedValidation& skipped : record.skipped_validations) {
+    epochs += (epochs.empty() ? "" : ", ") + std::to_string(skipped.epoch);
+  }
+  record.warnings.push_back(fmt::format("{} of {} validations were skipped, of epochs {}: {}", record.skipped_validations.size(),
+                                        record.skipped_validations.size() + record.validations.size(), epochs,
+                                        record.skipped_validations.back().reason));
+}
+
+void note_invalid(std::span<const RankResult> ranks, RunRecord& record) {
   for (std::size_t r = 1; r < ranks.size(); ++r) {
     if (ranks[r].train_checksums != ranks[0].train_checksums) {
       record.invalid_reasons.push_back(fmt::format("rank {} trained other weights than rank 0", r));
@@ -159,22 +192,23 @@ std::vector<RankResult> gather_results(Communicator& communicator, const RankRes
 void assemble_record(const std::vector<RankResult>& ranks, RunRecord& record) {
   record.validations = ranks[0].validations;
   std::sort(record.validations.begin(), record.validations.end(), [](const auto& a, const auto& b) { return a.epoch < b.epoch; });
+  record.skipped_validations = ranks[0].skipped;
   record.train_checksums = ranks[0].train_checksums;
+  const auto trained = static_cast<std::size_t>(training_ranks(record.spec));
   for (const RankResult& rank : ranks) {
     record.job_s = std::max(record.job_s, rank.job_s);
     record.gpu_traces.insert(record.gpu_traces.end(), rank.gpu_traces.begin(), rank.gpu_traces.end());
     record.gpu_phases.insert(record.gpu_phases.end(), rank.gpu_phases.begin(), rank.gpu_phases.end());
   }
   for (std::size_t e = 0; e < ranks[0].epochs.size(); ++e) {
-    std::vector<EpochRecord> records;
-    for (const RankResult& rank : ranks) records.push_back(rank.epochs.at(e));
-    fill_collective_times(ranks, e, records);
+    std::vector<EpochRecord> records = epoch_rows(ranks, trained, e);
     for (const ValidationRecord& validation : record.validations) {
       if (validation.epoch == records[0].epoch) records[0].val_images = validation.images;
     }
     record.epochs.insert(record.epochs.end(), records.begin(), records.end());
   }
-  note_invalid(ranks, record);
+  note_skipped(record);
+  note_invalid(std::span(ranks).first(trained), record);
   note_comparability(record);
 }
 

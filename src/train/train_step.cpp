@@ -14,6 +14,7 @@
 #include "train/multi_scale.h"
 #include "train/optimizer.h"
 #include "train/parameter_store.h"
+#include "train/training_loss.h"
 
 namespace valbench {
 namespace {
@@ -63,9 +64,7 @@ struct TrainStep::State {
     const c10::NoGradGuard no_gradients;
     if (run.resume.empty()) round_to_half(store.state());
     communicator.broadcast(store.state(), 0);
-    const LossGains gains = scaled_loss_gains(run.hyp, run.label_smoothing, static_cast<int>(trained.strides().size()),
-                                              trained.classes(), run.imgsz);
-    loss.emplace(gains, trained.classes(), trained.anchors());
+    loss.emplace(make_training_loss(run, trained));
   }
 
   void optimize(const StepRates& rates, StepReport& report);

@@ -8,6 +8,7 @@
 
 #include "base/checksum.h"
 #include "base/error.h"
+#include "record/epoch_phases.h"
 #include "train/checkpoint_plan.h"
 #include "train/device.h"
 #include "train/training_state.h"
@@ -18,18 +19,6 @@ namespace {
 std::string tensor_checksum(const at::Tensor& flat) {
   const at::Tensor host = flat.detach().cpu().contiguous();
   return checksum_text(checksum({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()}));
-}
-
-void copy_phases(const Tracer& tracer, EpochRecord& record) {
-  for (int p = 0; p < kPhaseCount; ++p) {
-    const PhaseSum& sum = tracer.sum(static_cast<Phase>(p));
-    if (sum.count == 0) continue;
-    const std::string name(phase_name(static_cast<Phase>(p)));
-    record.phase_s[name] = static_cast<double>(sum.total_ns) * 1e-9;
-    record.phase_count[name] = sum.count;
-  }
-  record.val_s = static_cast<double>(tracer.sum(Phase::val_epoch).total_ns) * 1e-9;
-  record.wait_s = static_cast<double>(tracer.sum(Phase::sync_wait).total_ns) * 1e-9;
 }
 
 // mAP50-95 by class; classes without labels count as the mean, as in YOLOv5.
@@ -63,7 +52,7 @@ double Trainer::job_seconds() const { return seconds_between(begin_ns_ + total_o
 
 void Trainer::drain(int last_epoch) {
   // A late result can end the run with an epoch that was not due; the final weights are always validated.
-  if (parts_.validation.validates() && submitted_epoch_ != last_epoch && last_epoch >= parts_.first_epoch) submit(last_epoch);
+  if (parts_.validation.validates() && submitted_epoch_ != last_epoch && last_epoch >= parts_.first_epoch) submit(last_epoch, true);
   receive(parts_.validation.drain());
   if (const int lost = ledger_.first_pending(); lost >= 0) throw Error(fmt::format("the validation of epoch {} has no result", lost));
   save_late_best(ledger_.best_epoch() == last_epoch);
@@ -145,16 +134,17 @@ void Trainer::validate(int epoch) {
   if (!parts_.validation.validates()) return;
   if (!parts_.schedule.due(epoch) && !last_end_.possible_stop) return;
   if (parts_.communicator.rank() == 0 && parts_.progress) parts_.progress(epoch, 0, 1, "validate");
-  submit(epoch);
+  submit(epoch, epoch + 1 == parts_.spec.epochs || last_end_.possible_stop);
 }
 
-void Trainer::submit(int epoch) {
+void Trainer::submit(int epoch, bool required) {
   if (parts_.communicator.rank() == 0) {
     ledger_.submitted(epoch, ema_checksum_, job_seconds());
     batches_tracked_[epoch] = batches_tracked(parts_.step.model());
   }
-  parts_.validation.submit({epoch, parts_.step.ema_state(), ema_checksum_});
+  parts_.validation.submit({epoch, parts_.step.ema_state(), ema_checksum_, required});
   submitted_epoch_ = epoch;
+  std::erase_if(result_.skipped, [epoch](const SkippedValidation& s) { return s.epoch == epoch; });
 }
 
 void Trainer::receive(std::vector<ValidationResult> results) {
@@ -164,10 +154,12 @@ void Trainer::receive(std::vector<ValidationResult> results) {
     batches_tracked_.erase(epoch);
     if (!result.skipped.empty()) {
       ledger_.skipped(epoch);
-      result_.notes.push_back(fmt::format("epoch {} was not validated: {}", epoch, result.skipped));
+      result_.skipped.push_back({epoch, result.skipped});
+      if (epoch == submitted_epoch_) submitted_epoch_ = -1;  // Where the run ends with this epoch it is submitted again.
       continue;
     }
     const bool best = ledger_.received(result.record, job_seconds());
+    result.record.late_epochs = parts_.first_epoch + static_cast<int>(result_.epochs.size()) - epoch;
     result_.validations.push_back(result.record);
     const auto row = std::find_if(result_.epochs.begin(), result_.epochs.end(), [&](const auto& e) { return e.epoch == epoch; });
     if (row != result_.epochs.end() && parts_.on_epoch) {

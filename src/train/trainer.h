@@ -49,7 +49,7 @@ struct RankResult {
   std::vector<EpochRecord> epochs;
   std::vector<std::vector<CollectiveEvent>> collectives;  ///< Per epoch.
   std::vector<ValidationRecord> validations;              ///< Rank 0; ascending by epoch.
-  std::vector<std::string> notes;                         ///< Rank 0: snapshots that were not scored, one sentence each.
+  std::vector<SkippedValidation> skipped;                 ///< Rank 0: snapshots that were not scored.
   std::vector<std::string> train_checksums;               ///< Per epoch, of this rank's trained weights.
   double job_s = 0;                                       ///< Without the checksums.
   std::vector<GpuTraceRecord> gpu_traces;                 ///< Of a traced run: this rank's.
@@ -76,7 +76,7 @@ class Trainer {
   bool run_epoch(int epoch);
   void train(int epoch, EpochRecord& record);
   void validate(int epoch);
-  void submit(int epoch);
+  void submit(int epoch, bool required);
   void receive(std::vector<ValidationResult> results);
   void drain(int last_epoch);
   void record_checksum();

@@ -16,6 +16,7 @@ constexpr Row kStrategies[] = {
     {Placement::none, false, make_none_strategy},
     {Placement::rank0, false, make_rank0_strategy},
     {Placement::sharded, true, make_sharded_strategy},
+    {Placement::dedicated, false, make_dedicated_strategy},
 };
 
 const Row& row(Placement placement) {

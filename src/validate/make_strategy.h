@@ -13,8 +13,9 @@ std::unique_ptr<ValidationStrategy> make_strategy(const ValidationContext& conte
 std::unique_ptr<ValidationStrategy> make_none_strategy(const ValidationContext& context);
 std::unique_ptr<ValidationStrategy> make_rank0_strategy(const ValidationContext& context);
 std::unique_ptr<ValidationStrategy> make_sharded_strategy(const ValidationContext& context);
+std::unique_ptr<ValidationStrategy> make_dedicated_strategy(const ValidationContext& context);
 
-/// Does any rank but rank 0 need the validation set under this placement?
+/// Does any rank that trains, other than rank 0, need the validation set under this placement?
 bool every_rank_validates(Placement placement);
 
 }  // namespace valbench

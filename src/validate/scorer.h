@@ -24,6 +24,7 @@ struct ValidationContext {
   const DetectionModel& prototype;             ///< The trained model: configuration and device of the snapshot's model.
   std::optional<DetectionLoss> loss;
   c10::Device device;
+  Communicator* world = nullptr;  ///< All ranks, for a strategy of ranks that only validate; `communicator` is that of the trained ones.
 };
 
 /// How to score: the axes that decide the numbers, whoever runs them.

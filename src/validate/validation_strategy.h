@@ -17,6 +17,7 @@ struct ModelSnapshot {
   int epoch = 0;
   at::Tensor state;
   std::string checksum;  ///< Of `state`, rank 0 only.
+  bool required = false;  ///< The final weights: they are scored, however long that takes.
 };
 
 /// A finished validation. Only rank 0 ever holds results.
@@ -39,6 +40,7 @@ class ValidationStrategy {
   virtual void submit(ModelSnapshot snapshot) = 0;
   virtual std::vector<ValidationResult> take_ready() = 0;  ///< Never blocks. A result names the epoch it belongs to.
   virtual std::vector<ValidationResult> drain() = 0;       ///< Blocks until nothing is in flight.
+  virtual void close() {}                                  ///< Nothing is submitted any more; nothing is in flight.
 };
 
 }  // namespace valbench

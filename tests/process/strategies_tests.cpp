@@ -2,12 +2,15 @@
 // batches of 2 (7 batches, no multiple of 2, 3 or 4), a subset of 3 images (2 batches, so that ranks 2 and 3 have none), images without
 // labels, one of another shape, and 3 epochs for an interval of 2.
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <opencv2/core.hpp>
+#include <ostream>
 
 #include "data/image_file.h"
 #include "tests/process/sweep_sandbox.h"
 #include "tests/support/catch.h"
+#include "tests/support/programs.h"
 
 using namespace valbench;
 using namespace valbench::test;
@@ -52,6 +55,7 @@ std::string result_of(const ValidationRecord& validation) {
   ValidationRecord& copy = carrier.validations[0];
   copy.seconds = copy.submitted_s = copy.known_s = 0;
   copy.phase_s.clear();
+  copy.late_epochs = 0;
   return run_record_to_json(carrier);
 }
 
@@ -143,4 +147,100 @@ TEST_CASE("batches balanced by pixels score what rank0 scores; images padded to 
   CHECK(padded.validations.at(0).images == 15);
   CHECK(padded.exactness.exact == "not_claimed");
   CHECK_THAT(padded.exactness.first_difference, Catch::Equals("images: 15 != 13"));
+}
+
+namespace {
+
+/// How many of how many ranks only validate; what the others train must be what as many ranks train without them.
+struct Split {
+  int ranks, dedicated;
+};
+std::ostream& operator<<(std::ostream& out, const Split& split) { return out << split.dedicated << " of " << split.ranks; }
+
+/// With `few`, 2 images are one batch: of two validators the second has none.
+const std::vector<std::pair<std::string, std::string>> kDedicatedSchedules = {
+    {"all", "batch_size: 2"}, {"few", "batch_size: 2, interval: 2, subset: 2, subset_seed: 1"}, {"auto", "batch_size: auto"}};
+
+std::string split_scenario(int ranks, int batch, const std::string& placement) {
+  std::string text = "name: split\ndata: set/data.yaml\nimgsz: 64\nepochs: " + std::to_string(kEpochs) + "\nbatch_size: " +
+                     std::to_string(batch) + "\nranks: " + std::to_string(ranks) +
+                     "\ndevice: cpu\nthreads: 1\nrounds: 1\nbaseline: all\nstrategies:\n";
+  for (const auto& [name, keys] : kDedicatedSchedules) text += "  - {name: " + name + ", " + placement + ", " + keys + "}\n";
+  return text;
+}
+
+/// Every due epoch was either scored, with the very numbers of `reference`, or is said to be skipped; the last was scored.
+void check_scored_or_skipped(const RunRecord& dedicated, const RunRecord& reference) {
+  std::map<int, std::string> expected;
+  for (const ValidationRecord& validation : reference.validations) expected[validation.epoch] = result_of(validation);
+  std::vector<int> due, seen;
+  for (const auto& [epoch, result] : expected) due.push_back(epoch);
+  for (const ValidationRecord& validation : dedicated.validations) {
+    CHECK(result_of(validation) == expected[validation.epoch]);
+    seen.push_back(validation.epoch);
+  }
+  for (const SkippedValidation& skipped : dedicated.skipped_validations) {
+    CHECK_THAT(skipped.reason, Catch::Contains("ranks that only validate"));
+    seen.push_back(skipped.epoch);
+  }
+  std::sort(seen.begin(), seen.end());
+  CHECK(seen == due);
+  REQUIRE_FALSE(dedicated.validations.empty());
+  CHECK(dedicated.validations.back().epoch == kEpochs - 1);
+  CHECK(dedicated.exactness.first_difference.empty());
+  const bool subset = dedicated.spec.validation.subset_count > 0;
+  CHECK(dedicated.exactness.exact == (subset ? "not_claimed" : "true"));
+}
+
+void check_rows(const RunRecord& record, const Split& split) {
+  const auto rows = rows_by_rank(record);
+  REQUIRE(rows.size() == static_cast<std::size_t>(split.ranks));
+  for (const auto& [rank, of_rank] : rows) {
+    CHECK(of_rank.epochs == std::vector<int>{0, 1, 2});
+    CHECK((of_rank.train_images > 0) == (rank < split.ranks - split.dedicated));
+  }
+  CHECK(record.invalid_reasons.empty());
+}
+
+}  // namespace
+
+TEST_CASE("dedicated: W - k ranks train what as many ranks train under rank0, and k ranks score what rank 0 scores, bit for bit") {
+  const Split split = GENERATE(Split{2, 1}, Split{3, 1}, Split{3, 2}, Split{4, 2});
+  const int batch = 2 * split.ranks, trained = split.ranks - split.dedicated;
+  const std::string validation_batch = ", batch_size: " + std::to_string(2 * batch / split.ranks);
+  const std::string placement = "placement: dedicated, dedicated_ranks: " + std::to_string(split.dedicated);
+  const SweepSandbox sandbox(split_scenario(split.ranks, batch, placement));
+  make_images(sandbox);
+  const Outcome outcome = sandbox.sweep();
+  std::string alone_scenario = split_scenario(trained, batch, "placement: rank0");
+  // Automatic batches of the validation are those of the baseline on all ranks, whoever trains.
+  alone_scenario.replace(alone_scenario.find(", batch_size: auto"), 18, validation_batch);
+  const SweepSandbox alone(alone_scenario);
+  make_images(alone);
+  const Outcome outcome_alone = alone.sweep();
+  INFO("ranks that only validate: " << split << "\n" << outcome.output << outcome_alone.output);
+  REQUIRE(outcome.code == 0);
+  REQUIRE(outcome_alone.code == 0);
+  for (const auto& [schedule, keys] : kDedicatedSchedules) {
+    INFO(schedule);
+    const RunRecord dedicated = sandbox.record("r00-" + schedule), reference = alone.record("r00-" + schedule);
+    CHECK(dedicated.train_checksums.size() == kEpochs);
+    CHECK(dedicated.train_checksums == reference.train_checksums);
+    check_rows(dedicated, split);
+    check_scored_or_skipped(dedicated, reference);
+    CHECK(dedicated.validations.back().batch_size == reference.validations.back().batch_size);
+  }
+}
+
+TEST_CASE("a rank that only validates and dies ends the run and is named") {
+  const std::string source = std::getenv("VALBENCH_SOURCE");
+  const SweepSandbox sandbox;
+  const Outcome outcome = sandbox.sweep({"--set", "strategies=[{name: rank0}, {name: dedicated, placement: dedicated}]"},
+                                        {"VALBENCH_RANK_PROGRAM=" + source + "/tests/process/dying_rank.sh",
+                                         "REAL_RANK=" + built("src/main/valbench-rank").string(), "DYING_RUN=r00-dedicated"});
+  INFO(outcome.output);
+  CHECK(outcome.code == 4);
+  CHECK_THAT(outcome.output, Catch::Contains("rank 1 of r00-dedicated was ended by signal 9"));
+  CHECK_FALSE(fs::exists(sandbox.out() / "r00-dedicated/run.json"));
+  CHECK(processes_of(sandbox.out()).empty());
 }

@@ -75,7 +75,7 @@ class PlannedStrategy final : public ValidationStrategy {
       result.record = {.epoch = epoch, .weights_checksum = snapshot.checksum};
       result.record.map50 = result.record.map50_95 = fitness_.at(static_cast<std::size_t>(epoch));
       result.weights = [state = snapshot.state] { return state; };
-      if (std::count(skipped_.begin(), skipped_.end(), epoch) > 0) result = {{.epoch = epoch}, "the validator was busy"};
+      if (!snapshot.required && std::count(skipped_.begin(), skipped_.end(), epoch) > 0) result = {{.epoch = epoch}, "the validator was busy"};
       results.push_back(std::move(result));
     }
     return results;
@@ -209,8 +209,18 @@ TEST_CASE("a late result that ends the run with an epoch that was not due has it
 
 TEST_CASE("a snapshot that a strategy gives up is noted, and early stopping does not wait for it") {
   const Outcome outcome = run(spec_of(6, 2), {{0.5, 0.4, 0.3, 0.2, 0.1, 0.1}, kAtOnce, {1}});
-  CHECK(outcome.result.notes == std::vector<std::string>{"epoch 1 was not validated: the validator was busy"});
+  REQUIRE(outcome.result.skipped.size() == 1);
+  CHECK(outcome.result.skipped[0].epoch == 1);
+  CHECK(outcome.result.skipped[0].reason == "the validator was busy");
   CHECK(outcome.validated() == std::vector<int>{0, 2});
+}
+
+TEST_CASE("an epoch that was given up and turns out to be the last is submitted again, and cannot be given up then") {
+  const Outcome outcome = run(spec_of(6, 2), {{0.5, 0.4, 0.3, 0.2, 0.1, 0.1}, {{1, {0}}, {3, {3, 1, 2}}}, {3}});
+  CHECK(outcome.result.epochs.back().epoch == 3);
+  CHECK(outcome.submitted == std::vector<int>{0, 1, 2, 3, 3});
+  CHECK(outcome.validated() == std::vector<int>{0, 1, 2, 3});
+  CHECK(outcome.result.skipped.empty());
 }
 
 TEST_CASE("with nosave a late result saves no checkpoint but the final epoch's") {

@@ -203,3 +203,59 @@ TEST_CASE("two folders are compared under two names") {
   CHECK(sweep.strategies[1].strategy == "rank0 (2)");
   CHECK(sweep.strategies[1].verdict == Verdict::faster);
 }
+
+namespace {
+
+/// A sweep over 3 ranks of 64 images, where `dedicated` has rank 2 only validate: 66 images an epoch against 64.
+std::vector<RunRecord> sweep_with_validators() {
+  std::vector<RunRecord> runs = made_up_sweep({{.name = "rank0"}, {.name = "dedicated", .placement = Placement::dedicated}}, 2);
+  for (RunRecord& run : runs) {
+    run.spec.ranks = 3;
+    const bool dedicated = run.spec.validation.placement == Placement::dedicated;
+    for (EpochRecord& row : run.epochs) row.train_images = dedicated ? 32 : 22;
+    for (int epoch = 0; epoch < run.spec.epochs; ++epoch) {
+      EpochRecord third{.rank = 2, .epoch = epoch, .epoch_s = 100, .train_s = 5, .val_s = 40, .wait_s = 60};
+      third.comm_wait_s = third.comm_transfer_s = Measured::not_measured("not measured (this rank only validates)");
+      if (!dedicated) {
+        third = run.epochs[1];
+        third.rank = 2, third.epoch = epoch;
+      }
+      if (dedicated) third.train_s = 0;
+      run.epochs.push_back(third);
+    }
+  }
+  return runs;
+}
+
+}  // namespace
+
+TEST_CASE("ranks that only validate count for validation and waiting, not for training, epochs and gradients") {
+  const auto sweep = compare_sweep(sweep_with_validators(), "rank0", 0.01);
+  const RunMeasures& m = row(sweep, "dedicated").mean;
+  CHECK(*m.epoch_s.value < 20);
+  CHECK(*m.val_s.value == 40);
+  CHECK(*m.val_share_max.value < 1);
+  CHECK(*m.comm_wait_s.value == 1.5);
+  CHECK(*m.idle_gpu_s.value > 180);
+  CHECK(*m.train_images.value == 192);
+}
+
+TEST_CASE("fewer ranks that train repeat fewer images to even out their shares: that is equal work, another set is not") {
+  std::vector<RunRecord> runs = sweep_with_validators();
+  CHECK_THAT(reasons_of(row(compare_sweep(runs, "rank0", 0.01), "dedicated")), !Catch::Contains("training images"));
+  for (RunRecord& run : runs) {
+    if (run.spec.validation.placement != Placement::dedicated) continue;
+    for (EpochRecord& epoch : run.epochs) epoch.train_images = epoch.rank < 2 ? 34 : 0;  // 67 or 68 images, against 64 to 66.
+  }
+  CHECK_THAT(reasons_of(row(compare_sweep(runs, "rank0", 0.01), "dedicated")),
+             Catch::Contains("training images differs: 204, baseline 198"));
+}
+
+TEST_CASE("where validations were skipped their number may differ between rounds; otherwise it may not") {
+  std::vector<RunRecord> runs = sweep_with_validators();
+  runs.back().validations.erase(runs.back().validations.begin());
+  const std::string strategy = runs.back().spec.validation.name;
+  CHECK_THAT(reasons_of(row(compare_sweep(runs, "rank0", 0.01), strategy)), Catch::Contains("numbers of validations"));
+  runs.back().skipped_validations = {{.epoch = 0, .reason = "busy"}};
+  CHECK_THAT(reasons_of(row(compare_sweep(runs, "rank0", 0.01), strategy)), !Catch::Contains("numbers of validations"));
+}

@@ -53,6 +53,12 @@ TEST_CASE("the guess before the first run grows with work and shrinks with ranks
   CHECK(sharded < rank0);
   spec.validation.placement = Placement::none;
   CHECK(guess_run_s(spec, images) < sharded);
+  spec.validation.placement = Placement::dedicated;
+  spec.ranks = 4;
+  const double one_of_four = guess_run_s(spec, images);
+  spec.validation.dedicated_ranks = 3;
+  CHECK(guess_run_s(spec, images) > one_of_four);  // One rank trains in place of three.
+  spec.ranks = 2;
   spec.validation.placement = Placement::rank0;
   spec.validation.interval = 2;
   CHECK(guess_run_s(spec, images) < rank0);

@@ -117,3 +117,25 @@ TEST_CASE("axes multiply the strategies, the first axis slowest") {
   CHECK(points[7].batch_size == 32);
   CHECK(points[5].shape == BatchShape::square);
 }
+
+TEST_CASE("a strategy whose training ranks cannot share the batch evenly is skipped with the reason, not given another batch") {
+  Scenario scenario = three_strategies();
+  scenario.base.ranks = 3, scenario.base.batch_size = 9;
+  ValidationSpec& dedicated = scenario.strategies[1];
+  dedicated.placement = Placement::dedicated;
+  SweepPlan plan = plan_sweep(scenario, "/tmp/out");
+  REQUIRE(plan.skipped.size() == 1);
+  CHECK(plan.skipped[0].strategy == "sharded");
+  CHECK_THAT(plan.skipped[0].reason, Contains("batch_size 9 cannot be dealt evenly to the 2 ranks that train when 1 of 3 only validate"));
+  CHECK(plan.runs.size() == 8);
+
+  scenario.base.batch_size = 12;
+  plan = plan_sweep(scenario, "/tmp/out");
+  CHECK(plan.skipped.empty());
+  for (const RunSpec& run : plan.runs) CHECK(run.batch_size == 12);
+
+  dedicated.ema = EmaUse::in_place;
+  plan = plan_sweep(scenario, "/tmp/out");
+  REQUIRE(plan.skipped.size() == 1);
+  CHECK_THAT(plan.skipped[0].reason, Contains("ema in_place"));
+}

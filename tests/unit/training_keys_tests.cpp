@@ -85,3 +85,11 @@ TEST_CASE("options that make no sense together are refused with the line and the
 TEST_CASE("synchronised batch norm is taken where there are GPUs") {
   CHECK(parse("sync_bn: true\nranks: 2\n", {4, 2, ""}).base.sync_bn);
 }
+
+TEST_CASE("as many ranks that only validate as there are ranks are refused") {
+  const std::string strategy = "validation: {placement: dedicated, dedicated_ranks: 2}\n";
+  CHECK_THAT(error_of("ranks: 2\n" + strategy), Contains("ranks = 2: strategy rank0 has 2 of the 2 ranks only validate") &&
+                                                     Contains("more than 2 ranks, or fewer dedicated_ranks"));
+  CHECK_THAT(error_of("ranks: 1\nvalidation: {placement: dedicated}\n"), Contains("none is left to train"));
+  CHECK(error_of("ranks: 4\n" + strategy) == "no error");
+}

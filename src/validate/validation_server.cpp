@@ -1,0 +1,101 @@
+#include "validate/validation_server.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include "base/checksum.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "record/epoch_phases.h"
+#include "scenario/rank_roles.h"
+#include "validate/shard.h"
+
+namespace valbench {
+namespace {
+
+std::vector<int> validators_of(const RunSpec& spec) {
+  std::vector<int> ranks;
+  for (int rank = training_ranks(spec); rank < spec.ranks; ++rank) ranks.push_back(rank);
+  return ranks;
+}
+
+std::string checksum_of(const at::Tensor& state) {
+  const at::Tensor host = state.cpu().contiguous();
+  return checksum_text(checksum({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()}));
+}
+
+}  // namespace
+
+Communicator& make_snapshot_group(Communicator& world, const RunSpec& spec) {
+  std::vector<int> members = validators_of(spec);
+  members.insert(members.begin(), 0);
+  return world.make_group("snapshots", members);
+}
+
+ValidationServer::ValidationServer(const ValidationContext& context)
+    : context_(context),
+      link_(make_snapshot_group(context.communicator, context.spec), context.communicator.open_store()),
+      validators_(context.communicator.make_group("validators", validators_of(context.spec))),
+      plan_(make_scoring_plan(context, context.spec.validation)),
+      scorer_(context, plan_,
+              share_of_batches(plan_.batches, context.spec.validation.shard, validators_.rank(), validators_.world_size())),
+      received_(scorer_.empty_state()) {}
+
+std::vector<EpochRecord> ValidationServer::serve() {
+  Tracer& tracer = context_.tracer;
+  std::vector<EpochRecord> rows;
+  tracer.reset_sums();
+  std::int64_t begin_ns = now_ns();
+  while (true) {
+    ValidatorOrder order;
+    {
+      const ScopedSpan span(tracer, Phase::sync_wait);
+      order = link_.next();
+    }
+    if (order.kind == ValidatorOrder::Kind::leave) return rows;
+    if (order.kind == ValidatorOrder::Kind::meet) {
+      link_.meet();
+      continue;
+    }
+    tracer.set_epoch(order.epoch);
+    score(order);
+    EpochRecord& row = rows.emplace_back(EpochRecord{.rank = context_.communicator.rank(), .epoch = order.epoch});
+    row.epoch_s = seconds_between(begin_ns, now_ns());
+    copy_phases(tracer, row);
+    tracer.reset_sums();
+    begin_ns = now_ns();
+  }
+}
+
+void ValidationServer::score(const ValidatorOrder& order) {
+  Tracer& tracer = context_.tracer;
+  const ScopedSpan epoch_span(tracer, Phase::val_epoch, order.epoch);
+  const std::int64_t begin_ns = now_ns();
+  {
+    const ScopedSpan span(tracer, Phase::val_broadcast, order.epoch);
+    link_.receive(received_);
+  }
+  const std::string checksum = checksum_of(received_);
+  if (checksum != order.checksum) {
+    throw Error(fmt::format("rank {} received weights of epoch {} with checksum {}, but rank 0 sent {}", context_.communicator.rank(),
+                            order.epoch, checksum, order.checksum));
+  }
+  scorer_.load(received_);
+  const PartialScore mine = scorer_.score();
+  std::vector<PartialScore> parts;
+  {
+    const ScopedSpan span(tracer, Phase::val_gather, order.epoch);
+    for (const auto& bytes : validators_.gather_bytes(pack_score(mine), 0)) parts.push_back(unpack_score(bytes));
+  }
+  if (validators_.rank() != 0) return;
+  const ScopedSpan span(tracer, Phase::val_metrics, order.epoch);
+  ValidationRecord result = summarize_score(merge_scores(parts), score_threads(context_.spec));
+  result.epoch = order.epoch;
+  result.weights_checksum = checksum;
+  result.batch_size = plan_.batch_size;
+  result.precision_used = plan_.precision;
+  result.seconds = seconds_between(begin_ns, now_ns());
+  link_.answer(result);
+}
+
+}  // namespace valbench

@@ -1,0 +1,38 @@
+/// \file
+/// What a rank that only validates does for the whole run.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <vector>
+
+#include "validate/scorer.h"
+#include "validate/validator_link.h"
+
+namespace valbench {
+
+/// The ranks that exchange snapshots: rank 0, then those that only validate.
+Communicator& make_snapshot_group(Communicator& world, const RunSpec& spec);
+
+/// Scores what rank 0 sends, until it is told to leave. Several validators deal whole batches among them; the first merges their parts in
+/// canonical order and answers.
+class ValidationServer {
+ public:
+  /// \param context of a rank that validates; its communicator is that of all ranks. Rank 0 makes its strategy at the same time.
+  explicit ValidationServer(const ValidationContext& context);
+
+  /// One row for each epoch whose weights were scored: waiting for them, then scoring.
+  std::vector<EpochRecord> serve();
+
+ private:
+  void score(const ValidatorOrder& order);
+
+  ValidationContext context_;
+  TrainerLink link_;
+  Communicator& validators_;
+  ScoringPlan plan_;
+  SnapshotScorer scorer_;
+  at::Tensor received_;
+};
+
+}  // namespace valbench

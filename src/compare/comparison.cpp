@@ -148,10 +148,11 @@ std::vector<std::string> group_reasons(const Group& group) {
   collect_run_reasons(group, reasons);
   require_equal_within(group, &RunMeasures::train_images, "training images", reasons);
   require_equal_within(group, &RunMeasures::optimizer_steps, "optimizer steps", reasons);
-  // Where validations were skipped timing itself decided how many there are: the counts are reported, not held against each other.
-  if (std::any_of(group.rounds.begin(), group.rounds.end(), [](const auto& r) { return !r.second->skipped_validations.empty(); })) {
-    return reasons;
-  }
+  // Where time decides how often is validated (time_share, skipped snapshots) the counts are reported, not held against each other.
+  const auto by_time = [](const auto& round) {
+    return round.second->spec.validation.time_share > 0 || !round.second->skipped_validations.empty();
+  };
+  if (std::any_of(group.rounds.begin(), group.rounds.end(), by_time)) return reasons;
   require_equal_within(group, &RunMeasures::validations, "numbers of validations", reasons);
   require_equal_within(group, &RunMeasures::val_images, "validation images", reasons);
   return reasons;

@@ -32,7 +32,6 @@ void refuse_unfollowed(const YamlSection& section, const ValidationSpec& spec) {
   };
   refuse(spec.placement == Placement::overlapped, "placement", "none, rank0, sharded, dedicated");
   refuse(spec.placement == Placement::deferred, "placement", "none, rank0, sharded, dedicated");
-  refuse(spec.time_share != 0, "time_share", "0");
   refuse(spec.batch_max, "batch_size", "auto, or an integer from 1 up");
   refuse(spec.plots, "plots", "false");
   refuse(spec.save_json, "save_json", "false");

@@ -132,7 +132,7 @@ void Trainer::record_checksum() {
 
 void Trainer::validate(int epoch) {
   if (!parts_.validation.validates()) return;
-  if (!parts_.schedule.due(epoch) && !last_end_.possible_stop) return;
+  if (!last_end_.validate && !last_end_.possible_stop) return;
   if (parts_.communicator.rank() == 0 && parts_.progress) parts_.progress(epoch, 0, 1, "validate");
   submit(epoch, epoch + 1 == parts_.spec.epochs || last_end_.possible_stop);
 }
@@ -186,13 +186,16 @@ Trainer::EpochEnd Trainer::conclude(int epoch, const EpochRecord& record) {
                      .pending = ledger_.pending(epoch)});
   }
   save_checkpoints(epoch, last || last_end_.possible_stop);
-  return {stop, ledger_.stopping().possible_stop()};
+  time_share_.trained(record.train_s);
+  if (submitted_epoch_ == epoch) time_share_.validated(static_cast<double>(parts_.tracer.sum(Phase::val_epoch).total_ns) * 1e-9);
+  const bool validate = parts_.schedule.required(epoch + 1) || (parts_.schedule.due(epoch + 1) && time_share_.affordable());
+  return {stop, ledger_.stopping().possible_stop(), validate};
 }
 
 Trainer::EpochEnd Trainer::share(EpochEnd end) {
-  const std::array bytes{static_cast<std::byte>(end.stop), static_cast<std::byte>(end.possible_stop)};
+  const std::array bytes{static_cast<std::byte>(end.stop), static_cast<std::byte>(end.possible_stop), static_cast<std::byte>(end.validate)};
   const std::vector<std::byte> shared = parts_.communicator.broadcast_bytes(bytes, 0);
-  return {shared.at(0) != std::byte{0}, shared.at(1) != std::byte{0}};
+  return {shared.at(0) != std::byte{0}, shared.at(1) != std::byte{0}, shared.at(2) != std::byte{0}};
 }
 
 void Trainer::save_checkpoints(int epoch, bool final_epoch) {

@@ -17,6 +17,7 @@
 #include "train/epoch_report.h"
 #include "train/train_step.h"
 #include "train/validation_ledger.h"
+#include "validate/time_share.h"
 #include "validate/validation_schedule.h"
 #include "validate/validation_strategy.h"
 
@@ -61,8 +62,10 @@ class Trainer {
   explicit Trainer(TrainerParts parts)
       : parts_(std::move(parts)),
         ledger_(stopping_of(parts_), parts_.best_fitness, parts_.first_epoch),
+        time_share_(parts_.spec.validation.time_share),
         class_map_(parts_.class_map) {
     last_end_.possible_stop = parts_.stopping && ledger_.stopping().possible_stop();
+    last_end_.validate = parts_.schedule.due(parts_.first_epoch);
   }
   RankResult run();
 
@@ -71,6 +74,7 @@ class Trainer {
   struct EpochEnd {
     bool stop = false;           ///< The run ends here.
     bool possible_stop = false;  ///< The next epoch may be the last, so it is validated and saved.
+    bool validate = false;       ///< The next epoch is validated.
   };
 
   bool run_epoch(int epoch);
@@ -97,6 +101,7 @@ class Trainer {
   bool new_best_ = false;  ///< There is one in best_.
   int submitted_epoch_ = -1;
   std::map<int, at::Tensor> batches_tracked_;  ///< Of the epochs whose result is pending.
+  TimeShare time_share_;  ///< Rank 0's.
   EpochEnd last_end_;
   std::array<double, 3> lr_{};  ///< At the epoch's end, before the scheduler's step.
   std::int64_t begin_ns_ = 0;

@@ -11,11 +11,11 @@ class ValidationSchedule {
  public:
   ValidationSchedule(const ValidationSpec& spec, int epochs)
       : interval_(spec.interval), start_epoch_(spec.start_epoch), dense_last_(spec.dense_last), epochs_(epochs) {}
+  /// Must this epoch be validated whatever it costs: the last one, or one of the last `dense_last`?
+  bool required(int epoch) const { return epoch + 1 == epochs_ || (epoch >= start_epoch_ && epoch >= epochs_ - dense_last_); }
   /// Is a validation due after this (0-based) epoch?
   bool due(int epoch) const {
-    if (epoch + 1 == epochs_) return true;
-    if (epoch < start_epoch_) return false;
-    return epoch >= epochs_ - dense_last_ || (epoch + 1) % interval_ == 0;
+    return required(epoch) || (epoch >= start_epoch_ && (epoch + 1) % interval_ == 0);
   }
 
  private:

@@ -4,6 +4,7 @@
 #include "tests/support/catch.h"
 #include "validate/exactness.h"
 #include "validate/native_boxes.h"
+#include "validate/time_share.h"
 #include "validate/validation_schedule.h"
 
 using namespace valbench;
@@ -93,4 +94,21 @@ TEST_CASE("validation is due every interval, not before the start epoch, densely
   CHECK(due_epochs({.interval = 3, .dense_last = 3}, 10) == std::vector<int>{2, 5, 7, 8, 9});
   CHECK(due_epochs({.interval = 2, .start_epoch = 4}, 9) == std::vector<int>{5, 7, 8});
   CHECK(due_epochs({.start_epoch = 20, .dense_last = 4}, 6) == std::vector<int>{5});
+}
+
+TEST_CASE("a share of the time thins out validations, after a first one that tells what they cost") {
+  TimeShare share(0.25);
+  CHECK(share.affordable());  // Nothing is known yet.
+  share.trained(1), share.validated(1);
+  int validations = 1;
+  std::vector<int> validated;
+  for (int epoch = 1; epoch < 12; ++epoch) {
+    const bool affordable = share.affordable();
+    share.trained(1);
+    if (affordable) share.validated(1), ++validations, validated.push_back(epoch);
+  }
+  CHECK(validated == std::vector<int>{5, 8, 11});  // 2 of 8 s, 3 of 12 s, 4 of 16 s: a quarter.
+  TimeShare none(0);
+  none.trained(1), none.validated(100);
+  CHECK(none.affordable());
 }

@@ -245,6 +245,15 @@ void check_training_keys(const YamlSection& root, RunSpec spec, const std::vecto
   }
 }
 
+/// What a sweep would skip a strategy for is an error of a single training. The reason begins with the key at fault.
+void check_runs_here(const YamlSection& root, const YamlSection& validation, const RunSpec& spec) {
+  const std::string reason = reason_not_to_run(spec, spec.validation);
+  if (reason.empty()) return;
+  const std::string key = reason.substr(0, reason.find(' '));
+  if (key == "batch_size") root.fail(key, reason, "a multiple of the ranks that train");
+  validation.fail(key, reason, "other values of it, or another placement");
+}
+
 /// A name of `strategies`; with axes, a strategy's own name stands for its first point.
 std::string resolve_baseline(const YamlSection& root, const std::vector<ValidationSpec>& named,
                              const std::vector<ValidationSpec>& points) {
@@ -277,15 +286,12 @@ Scenario parse_training(const std::vector<Override>& options, const Machine& mac
   read_device(root, machine, scenario.base);
   read_training_keys(root, scenario.base);
   read_hyp(root, scenario.base);
-  read_validation(YamlSection(source, root.node("validation"), "validation", validation_keys()),
-                  scenario.base.validation);
+  const YamlSection validation(source, root.node("validation"), "validation", validation_keys());
+  read_validation(validation, scenario.base.validation);
   // Without validations the fitness stays 0, and v7.0 takes every tie for an improvement: it never stops.
   if (scenario.base.validation.placement == Placement::none) scenario.base.patience = 0;
   check_training_keys(root, scenario.base, {scenario.base.validation});
-  if (training_ranks(scenario.base) < scenario.base.ranks) {
-    const std::string reason = reason_not_to_run(scenario.base, scenario.base.validation);
-    if (!reason.empty()) root.fail("batch_size", reason, "a multiple of the ranks that train");
-  }
+  if (training_ranks(scenario.base) < scenario.base.ranks) check_runs_here(root, validation, scenario.base);
   read_data(root, scenario);
   return scenario;
 }

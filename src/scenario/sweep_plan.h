@@ -22,7 +22,7 @@ struct SweepPlan {
   std::vector<Skipped> skipped;
 };
 
-/// Why a strategy cannot run on these ranks and this device; empty when it can.
+/// Why a strategy cannot run on these ranks and this device, beginning with the key at fault; empty when it can.
 std::string reason_not_to_run(const RunSpec& base, const ValidationSpec& strategy);
 
 /// Strategies times rounds. The order inside a round depends on seed and round alone, so more rounds keep the earlier

@@ -53,6 +53,34 @@ TEST_CASE("two NCCL ranks on one GPU train alike, and sharded validation is exac
   CHECK(rank0.exactness.exact == "true");
 }
 
+TEST_CASE("a rank that only validates gets its snapshots over NCCL and is exact, traced or not") {
+  if (const std::string reason = no_gpu(); !reason.empty()) VB_SKIP(reason);
+  const test::SmallSweep sweep;
+  const std::string strategies = "strategies=[{name: rank0}, {name: dedicated, placement: dedicated}]";
+  for (const bool traced : {false, true}) {
+    std::vector<std::string> arguments = kShared;
+    arguments.insert(arguments.end(), {"--set", strategies});
+    if (traced) arguments.push_back("--profile");
+    const std::string folder = traced ? "traced" : "plain";
+    const CapturedRun outcome = sweep.run(folder, arguments);
+    INFO(outcome.output);
+    REQUIRE(outcome.exit.ok());
+    const auto runs = read_runs(sweep.folder(folder));
+    const RunRecord& dedicated = run_of(runs, "dedicated");
+    INFO(run_record_to_json(dedicated));
+    CHECK(dedicated.invalid_reasons.empty());
+    CHECK(dedicated.exactness.exact == "true");
+    REQUIRE_FALSE(dedicated.validations.empty());
+    CHECK(dedicated.validations.back().epoch == dedicated.spec.epochs - 1);
+    CHECK(dedicated.validations.size() + dedicated.skipped_validations.size() == 2);
+    CHECK(dedicated.gpu_traces.size() == (traced ? 2 : 0));
+    for (const GpuTraceRecord& trace : dedicated.gpu_traces) {
+      CHECK(trace.available);
+      CHECK(trace.kernels > 0);
+    }
+  }
+}
+
 TEST_CASE("a traced run on a GPU records every kernel, communication apart, and its breakdown adds up to the window") {
   if (const std::string reason = no_gpu(); !reason.empty()) VB_SKIP(reason);
   const test::SmallSweep sweep;

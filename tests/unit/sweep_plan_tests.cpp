@@ -138,4 +138,8 @@ TEST_CASE("a strategy whose training ranks cannot share the batch evenly is skip
   plan = plan_sweep(scenario, "/tmp/out");
   REQUIRE(plan.skipped.size() == 1);
   CHECK_THAT(plan.skipped[0].reason, Contains("ema in_place"));
+  dedicated.ema = EmaUse::copy, dedicated.shard = ShardMode::images_padded;
+  plan = plan_sweep(scenario, "/tmp/out");
+  REQUIRE(plan.skipped.size() == 1);
+  CHECK_THAT(plan.skipped[0].reason, Contains("shard images_padded"));
 }

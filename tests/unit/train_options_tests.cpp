@@ -112,6 +112,13 @@ TEST_CASE("bad values are answered with the option, the reason and what is allow
              Catch::Equals("--epochs many: wrong type. Allowed: an integer from 1 up"));
   CHECK_THAT(Options().with("batch_size", "5").with("ranks", "2").error(),
              Contains("--batch-size 5: batch_size 5 cannot be dealt evenly to 2 ranks"));
+  Options two_of_three;
+  two_of_three.with("placement", "dedicated").with("ranks", "3").with("batch_size", "9");
+  CHECK_THAT(two_of_three.error(), Contains("--batch-size 9: batch_size 9 cannot be dealt evenly to the 2 ranks that train"));
+  CHECK(two_of_three.with("batch_size", "12").error() == "nothing was refused");
+  two_of_three.arguments.settings = {parse_override("validation.ema=in_place")};
+  CHECK_THAT(two_of_three.error(), Contains("--set validation.ema=in_place: ema in_place rounds the weights"));
+  CHECK_THAT(Options().with("placement", "dedicated").with("ranks", "1").error(), Contains("--ranks 1: strategy"));
   CHECK_THAT(Options().with("cfg", "yolov4").error(), Contains("--cfg yolov4: ") && Contains("yolov5n"));
   CHECK_THAT(Options().with("hyp", "none.yaml").error(), Contains("--hyp none.yaml: no such set or file"));
   CHECK_THAT(Options().with("placement", "rank1").error(), Contains("Allowed: none, rank0, sharded"));

@@ -81,6 +81,8 @@ def build(module, folder, state, info):
     same = per_level == (given if isinstance(given, int) else len(given[0]) // 2)
     model = module.DetectionModel(config, ch=3, nc=info["nc"], anchors=None if same else per_level)
     model.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()})
+    model.nc = info["nc"]  # As train.py leaves a model, with its names and hyperparameters.
+    model.hyp = info.get("hyp", {})
     model.names = dict(enumerate(info["names"])) if len(info["names"]) == info["nc"] else {i: str(i) for i in range(info["nc"])}
     return model
 

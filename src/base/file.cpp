@@ -62,6 +62,10 @@ std::string read_file(const std::filesystem::path& file) {
 }
 
 void write_atomically(const std::filesystem::path& file, std::string_view content) {
+  write_atomically(file, std::span(&content, 1));
+}
+
+void write_atomically(const std::filesystem::path& file, std::span<const std::string_view> parts) {
   std::filesystem::path temporary;
   {
     Descriptor out = open_temporary(file, temporary);
@@ -71,11 +75,13 @@ void write_atomically(const std::filesystem::path& file, std::string_view conten
       errno = error;
       fail(file, "write");
     };
-    while (!content.empty()) {
-      const ssize_t n = ::write(out.fd, content.data(), content.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) give_up();
-      content.remove_prefix(static_cast<std::size_t>(n));
+    for (std::string_view content : parts) {
+      while (!content.empty()) {
+        const ssize_t n = ::write(out.fd, content.data(), content.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) give_up();
+        content.remove_prefix(static_cast<std::size_t>(n));
+      }
     }
     if (::fsync(out.fd) != 0 && errno != EINVAL && errno != EROFS) give_up();
     const int fd = out.fd;

@@ -2,6 +2,7 @@
 /// Whole files: read, and written by rename so that no reader ever sees half of one.
 #pragma once
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -13,5 +14,7 @@ std::string read_file(const std::filesystem::path& file);
 /// Writes beside `file`, syncs, and renames over it. On failure nothing is left behind and RecordError names the file and the reason
 /// (`no space left on device`).
 void write_atomically(const std::filesystem::path& file, std::string_view content);
+/// The same, from parts that need not lie together in memory.
+void write_atomically(const std::filesystem::path& file, std::span<const std::string_view> parts);
 
 }  // namespace valbench

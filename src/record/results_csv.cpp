@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <limits>
 #include <sstream>
 
@@ -16,6 +17,13 @@ constexpr const char* kColumns[] = {"epoch",           "train/box_loss",       "
                                     "val/box_loss",    "val/obj_loss",         "val/cls_loss",   "x/lr0",
                                     "x/lr1",           "x/lr2"};
 
+/// The cells of our columns: YOLOv5's package of PyPI appends some of its own.
+std::string own_cells(const std::string& line) {
+  std::size_t end = 0;
+  for (std::size_t cell = 0; cell < std::size(kColumns) && end != std::string::npos; ++cell) end = line.find(',', end + (cell > 0));
+  return line.substr(0, end);
+}
+
 /// Lines of the file whose epoch is before `first_epoch`, without the header.
 std::string lines_before(const std::filesystem::path& file, int first_epoch) {
   if (first_epoch == 0 || !std::filesystem::exists(file)) return {};
@@ -23,7 +31,7 @@ std::string lines_before(const std::filesystem::path& file, int first_epoch) {
   std::string kept, line;
   std::getline(in, line);
   while (std::getline(in, line)) {
-    if (std::atoi(line.c_str()) < first_epoch) kept += line + "\n";
+    if (std::atoi(line.c_str()) < first_epoch) kept += own_cells(line) + "\n";
   }
   return kept;
 }

@@ -173,7 +173,7 @@ void run_rank_job(const RunSpec& spec, Communicator& communicator, const Progres
   RankResult result = trainer.run();
   parts.validation->close();
   const std::vector<RankResult> all = bring_together(spec, communicator, instruments, result);
-  if (communicator.rank() == 0) strip_checkpoints(spec);
+  if (communicator.rank() == 0) strip_checkpoints(spec, parts.train_set->names);
   if (communicator.rank() == 0) {
     record.spec = spec;
     record.machine = describe_machine(device);

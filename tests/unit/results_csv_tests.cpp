@@ -111,3 +111,15 @@ TEST_CASE("a continued training keeps the lines before its first epoch, and the 
   ResultsCsv(file, 2).add({.epoch = 2, .loss_box = 7}, nullptr, {});
   CHECK(read_file(file) == kHeader + before + results_csv_line({.epoch = 2, .train_loss = {7, 0, 0}}));
 }
+
+TEST_CASE("an epoch without validation after a resume repeats the row before it; columns of other programs go") {
+  const ScratchFolder folder;
+  const ResultsRow first{.epoch = 0, .precision = 1.0 / 3, .recall = 2e-7, .map50 = 0.123456, .map50_95 = 0.05, .val_loss = {1, 0.0078125, 3}};
+  std::string theirs = results_csv_line(first);
+  theirs.insert(theirs.size() - 1, ",             0.00083,               0.001");
+  const fs::path file = folder.write("results.csv", kHeader + theirs);
+  ResultsCsv(file, 1).add({.epoch = 1}, nullptr, {});
+  ResultsRow second = first;
+  second.epoch = 1;
+  CHECK(read_file(file) == kHeader + results_csv_line(first) + results_csv_line(second));
+}

@@ -60,7 +60,18 @@ class EventWriter {
   bool first_ = true;
 };
 
+/// On a track of its own, where its CUDA calls lie as well: slices of one track must not overlap.
+void write_spans_beside(EventWriter& out, const ChromeTrace& trace) {
+  if (trace.beside == nullptr || trace.beside->spans().empty()) return;
+  out.name("thread_name", trace.process, trace.beside->thread(), "validation beside training");
+  for (const Span& span : trace.beside->spans()) {
+    out.slice("user_annotation", json_text(phase_name(span.phase)), trace.process, trace.beside->thread(), {span.begin_ns, span.end_ns},
+              fmt::format(R"("epoch": {}, "number": {})", span.epoch, span.number));
+  }
+}
+
 void write_spans(EventWriter& out, const ChromeTrace& trace) {
+  write_spans_beside(out, trace);
   out.name("process_name", trace.process, 0, fmt::format("valbench rank {}", trace.rank));
   out.name("thread_name", trace.process, trace.thread, "phases");
   if (trace.spans == nullptr) return;

@@ -20,6 +20,7 @@ struct ChromeTrace {
   std::int64_t process = 0;  ///< getpid of the rank.
   std::int64_t thread = 0;   ///< gettid of the thread that recorded the spans.
   const std::vector<Span>* spans = nullptr;
+  const Tracer* beside = nullptr;  ///< Of a thread that validated beside that one; null or without spans: there was none.
   const GpuTrace* gpu = nullptr;  ///< Null or unavailable: host spans only.
   /// Writes a `ProfilerStep#N` beside every training step, and one more behind the last, which HTA drops.
   bool profiler_steps = false;

@@ -199,7 +199,7 @@ void CuptiProfiler::close() {
   trace_.names = std::move(records_->names());
   trace_.activities = std::move(records_->activities());
   std::erase_if(records_->calls(), [&](const ApiCall& call) { return call.begin_ns > trace_.window.end_ns; });
-  attribute_phases(trace_, std::move(records_->calls()), tracer_.spans());
+  attribute_phases(trace_, std::move(records_->calls()), tracer_.spans(), tracer_.beside());
   judge();
 }
 

@@ -62,7 +62,8 @@ void measure_validation_time(const RunRecord& run, RunMeasures& m) {
   if (run.spec.ranks < 2) {
     m.balance_gain = Measured::not_measured("one rank has nobody to share with");
   } else if (run.spec.validation.placement != Placement::rank0) {
-    m.balance_gain = Measured::not_measured("validation is already shared");
+    m.balance_gain = Measured::not_measured(run.spec.validation.placement == Placement::sharded ? "validation is already shared"
+                                                                                             : "training does not wait for validation");
   } else {
     m.balance_gain = Measured::of(share * (1 - 1.0 / run.spec.ranks));
   }

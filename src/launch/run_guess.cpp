@@ -42,7 +42,8 @@ double guess_run_s(const RunSpec& spec, const ImageCounts& images) {
                            ? static_cast<double>(std::min(validation.subset_count, images.val))
                            : validation.subset_fraction * static_cast<double>(images.val);
   const int trained = training_ranks(spec), only_validate = spec.ranks - trained;
-  const int scoring_ranks = only_validate > 0 ? only_validate : validation.placement == Placement::sharded ? spec.ranks : 1;
+  const bool shared = validation.placement == Placement::sharded || validation.placement == Placement::deferred;
+  const int scoring_ranks = only_validate > 0 ? only_validate : shared ? spec.ranks : 1;
   // Backward costs twice what forward does. The exactness check scores once more, on rank 0.
   const double train_s = 3 * image_gflop * static_cast<double>(images.train) / (speed.train * trained);
   const double val_s = image_gflop * share / speed.val;

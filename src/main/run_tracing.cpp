@@ -24,12 +24,14 @@ std::string current_gpu_name() {
 }  // namespace
 
 RunTracing::RunTracing(const RunSpec& spec, int rank)
-    : spec_(spec), rank_(rank), tracer_(spec.profile ? kTraceCapacity : 0) {
+    : spec_(spec), rank_(rank), tracer_(spec.profile ? kTraceCapacity : 0), beside_(spec.profile ? kTraceCapacity : 0) {
   window_.first_epoch = spec.epochs > 1 ? 1 : 0;
   window_.epoch_begins_ns.reserve(static_cast<std::size_t>(spec.epochs));
   if (spec.profile) profiler_ = make_profiler(on_gpu(spec) ? GpuTracing::cupti : GpuTracing::off, tracer_);
   tracer_.add_listener(*this);
   tracer_.add_listener(ranges_);
+  beside_.add_listener(ranges_beside_);
+  tracer_.set_beside(&beside_);
 }
 
 void RunTracing::epoch_begin(int epoch) noexcept {
@@ -57,7 +59,8 @@ TracedWindow RunTracing::finish() {
   window_.gpu = profiler_->stop();
   if (!on_gpu(spec_)) {
     window_.gpu.reason = "not measured (CPU run)";
-    if (tracer_.lost() > 0) window_.gpu.health.push_back(fmt::format("{} spans were lost", tracer_.lost()));
+    const std::int64_t lost = tracer_.lost() + beside_.lost();
+    if (lost > 0) window_.gpu.health.push_back(fmt::format("{} spans were lost", lost));
   }
   write_trace(window_.gpu);
   return std::move(window_);
@@ -73,6 +76,7 @@ void RunTracing::write_trace(const GpuTrace& gpu) const {
                       .process = ::getpid(),
                       .thread = ::gettid(),
                       .spans = &tracer_.spans(),
+                      .beside = &beside_,
                       .gpu = &gpu,
                       .profiler_steps = true});
 }

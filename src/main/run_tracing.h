@@ -28,8 +28,8 @@ class RunTracing : public RunInstruments, private SpanListener {
 
   const RunSpec& spec_;
   int rank_;
-  Tracer tracer_;
-  NvtxRanges ranges_;
+  Tracer tracer_, beside_;
+  NvtxRanges ranges_, ranges_beside_;
   std::unique_ptr<Profiler> profiler_;  ///< Null in an untraced run.
   TracedWindow window_;
   bool open_ = false;

@@ -48,7 +48,9 @@ const std::vector<TrainOption>& train_options() {
       {"amp", "", kValue, "auto", "", "Mixed precision: auto (fp16 on GPUs), off, fp16, bf16"},
       {"deterministic", "", kFlag, "false", "", "Two runs equal bit for bit"},
       {"ranks", "", kValue, "", "", "Processes, one per GPU or share of the cores; '' = as many as --device names, else 1"},
-      {"placement", "", kValue, "rank0", "", "Who validates: rank0 (YOLOv5), sharded (all ranks), dedicated (the last rank alone), none"},
+      {"placement", "", kValue, "rank0", "",
+       "Who validates: rank0 (YOLOv5), sharded (all ranks), dedicated (the last rank alone), overlapped (rank 0, beside training), "
+       "deferred (all ranks, after it), none"},
       {"val_interval", "", kValue, "1", "", "Validate every N epochs, and the final one"},
   };
   return options;

@@ -34,6 +34,23 @@ void read_freeze(const YamlSection& root, RunSpec& spec) {
   for (int layer = 0; layer < given.front(); ++layer) spec.freeze.push_back(layer);
 }
 
+/// Options that need every result by the end of its epoch.
+std::optional<OptionConflict> find_late_result_conflict(const RunSpec& spec) {
+  const ValidationSpec& validation = spec.validation;
+  const bool deferred = validation.placement == Placement::deferred;
+  if (validation.placement != Placement::overlapped && validation.placement != Placement::dedicated && !deferred) return std::nullopt;
+  const std::string who = "strategy " + validation.name + " has placement " + to_string(validation.placement);
+  if (spec.patience > 0 && deferred) {
+    return OptionConflict{"patience", "early stopping goes by results while the training runs, and " + who + ", whose results come after it",
+                          "0, or a placement that validates during the training"};
+  }
+  if (spec.image_weights) {
+    return OptionConflict{"image_weights", "images are drawn by the last epoch's result, and " + who + ", whose results come later",
+                          "false, or placement rank0 or sharded"};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 const std::vector<std::string>& training_keys() {
@@ -61,6 +78,7 @@ void read_training_keys(const YamlSection& root, RunSpec& spec) {
 }
 
 std::optional<OptionConflict> find_option_conflict(const RunSpec& spec) {
+  if (auto conflict = find_late_result_conflict(spec)) return conflict;
   if (spec.image_weights && spec.ranks > 1) {
     return OptionConflict{"image_weights", "images drawn by weight cannot be dealt to " + std::to_string(spec.ranks) + " ranks",
                           "image_weights with ranks: 1, as in YOLOv5"};

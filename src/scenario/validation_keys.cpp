@@ -30,8 +30,6 @@ void refuse_unfollowed(const YamlSection& section, const ValidationSpec& spec) {
   const auto refuse = [&](bool given, const char* key, const std::string& allowed) {
     if (given) section.fail(key, "is not followed yet", allowed);
   };
-  refuse(spec.placement == Placement::overlapped, "placement", "none, rank0, sharded, dedicated");
-  refuse(spec.placement == Placement::deferred, "placement", "none, rank0, sharded, dedicated");
   refuse(spec.batch_max, "batch_size", "auto, or an integer from 1 up");
   refuse(spec.plots, "plots", "false");
   refuse(spec.save_json, "save_json", "false");
@@ -80,6 +78,11 @@ void read_validation(const YamlSection& section, ValidationSpec& spec) {
   section.choice("cache", spec.cache);
   section.integer("workers", spec.workers, 0, 1024);
   refuse_unfollowed(section, spec);
+  const bool scores_copy = spec.placement == Placement::overlapped || spec.placement == Placement::deferred;
+  if (spec.ema == EmaUse::in_place && scores_copy) {
+    section.fail("ema", "in_place rounds the averaged weights by scoring them, and placement " + to_string(spec.placement) + " scores a copy",
+                 "copy");
+  }
 }
 
 }  // namespace valbench

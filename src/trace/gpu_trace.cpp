@@ -69,8 +69,8 @@ double GpuTrace::unattributed_share() const {
   return all > 0 ? unattributed.total_s() / all : 0;
 }
 
-void attribute_phases(GpuTrace& trace, std::vector<ApiCall> calls, const std::vector<Span>& spans) {
-  const PhaseTimeline timeline(spans);
+void attribute_phases(GpuTrace& trace, std::vector<ApiCall> calls, const std::vector<Span>& spans, const Tracer* beside) {
+  const PhaseTimeline timeline(spans), timeline_beside(beside != nullptr ? beside->spans() : std::vector<Span>());
   std::unordered_map<std::uint32_t, Launch> launches = by_correlation(calls);
   sort_by_begin(trace.activities);
   for (Activity& activity : trace.activities) {
@@ -79,7 +79,8 @@ void attribute_phases(GpuTrace& trace, std::vector<ApiCall> calls, const std::ve
       ++trace.losses.orphans;
     } else {
       activity.launch_ns = launch->second.call.begin_ns;
-      activity.phase = timeline.at(activity.launch_ns);
+      const bool from_beside = beside != nullptr && launch->second.call.thread == beside->thread();
+      activity.phase = (from_beside ? timeline_beside : timeline).at(activity.launch_ns);
       launch->second.has_activity = true;
       launch->second.has_kernel |= activity.kind == ActivityKind::kernel || activity.kind == ActivityKind::comm_kernel;
     }

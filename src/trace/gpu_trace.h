@@ -53,7 +53,8 @@ struct GpuTrace {
 /// Joins activities with their launches by correlation id, gives each the phase of the innermost span of the main
 /// thread at its launch, and fills losses.orphans, losses.missing, the phases' times and trace.launches (calls that
 /// launched nothing are left out). Sorts the activities. \param calls all calls recorded, in any order.
-void attribute_phases(GpuTrace& trace, std::vector<ApiCall> calls, const std::vector<Span>& spans);
+/// \param beside what a thread that validates beside the main one launched has that thread's spans; null = there is none.
+void attribute_phases(GpuTrace& trace, std::vector<ApiCall> calls, const std::vector<Span>& spans, const Tracer* beside = nullptr);
 
 /// The communication kernels in the order they began: the input of collective_times().
 std::vector<Interval> collectives_of(const GpuTrace& trace);

@@ -51,6 +51,12 @@ class Tracer {
   const std::vector<Span>& spans() const noexcept { return spans_; }
   std::int64_t lost() const noexcept { return lost_; }
 
+  /// The tracer of a thread that validates beside this one's, where somebody looks at its spans. Read its spans when that thread rests.
+  Tracer* beside() const noexcept { return beside_; }
+  void set_beside(Tracer* tracer) noexcept { beside_ = tracer; }
+  std::int64_t thread() const noexcept { return thread_; }  ///< gettid of the thread, where it said so; else 0.
+  void set_thread(std::int64_t id) noexcept { thread_ = id; }
+
  private:
   std::array<PhaseSum, kPhaseCount> sums_{};
   std::vector<Span> spans_;
@@ -58,6 +64,8 @@ class Tracer {
   std::size_t capacity_ = 0;
   std::int64_t lost_ = 0;
   std::int32_t epoch_ = 0;
+  Tracer* beside_ = nullptr;
+  std::int64_t thread_ = 0;
 };
 
 /// Opens a span and closes it at the end of the scope.

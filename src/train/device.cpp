@@ -1,13 +1,13 @@
 #include "train/device.h"
 
-#include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <sys/resource.h>
 
 namespace valbench {
 
 void synchronize(c10::Device device) {
-  if (device.is_cuda()) at::detail::getCUDAHooks().deviceSynchronize(device.index());
+  if (device.is_cuda()) c10::impl::VirtualGuardImpl(device.type()).getStream(device).synchronize();
 }
 
 double peak_memory_mib(c10::Device device) {

@@ -5,7 +5,7 @@
 
 namespace valbench {
 
-/// Waits until the device has done all its work. Nothing to do on a CPU.
+/// Waits until the device has done all work of this thread's stream, not for a validation beside it. Nothing to do on a CPU.
 void synchronize(c10::Device device);
 
 /// Most memory in use so far: the process's resident set on a CPU, the caching allocator's allocated memory on a GPU. MiB.

@@ -6,20 +6,15 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/checksum.h"
 #include "base/error.h"
 #include "record/epoch_phases.h"
 #include "train/checkpoint_plan.h"
 #include "train/device.h"
 #include "train/training_state.h"
+#include "validate/flat_checksum.h"
 
 namespace valbench {
 namespace {
-
-std::string tensor_checksum(const at::Tensor& flat) {
-  const at::Tensor host = flat.detach().cpu().contiguous();
-  return checksum_text(checksum({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()}));
-}
 
 // mAP50-95 by class; classes without labels count as the mean, as in YOLOv5.
 std::vector<double> class_map(const ValidationRecord& record, std::size_t classes) {
@@ -123,10 +118,10 @@ void Trainer::train(int epoch, EpochRecord& record) {
 void Trainer::record_checksum() {
   const std::int64_t begin_ns = now_ns();
   const ScopedSpan span(parts_.tracer, Phase::verify);
-  result_.train_checksums.push_back(tensor_checksum(parts_.step.parameters()));
+  result_.train_checksums.push_back(flat_checksum(parts_.step.parameters()));
   // Ranks without an EMA hash as many bytes: off the clock must be off the clock for all, or they would wait for rank 0.
   const bool has_ema = parts_.step.ema_state().defined();
-  ema_checksum_ = tensor_checksum(has_ema ? parts_.step.ema_state() : parts_.step.model_state());
+  ema_checksum_ = flat_checksum(has_ema ? parts_.step.ema_state() : parts_.step.model_state());
   off_clock_ns_ += now_ns() - begin_ns;
 }
 

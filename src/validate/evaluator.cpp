@@ -20,6 +20,7 @@ PartialScore Evaluator::score(DetectionModel& model, DataLoader& loader, std::sp
   std::vector<at::Tensor> loss_items;
   loader.start(0);
   for (const BatchPlan& expected : plan) {
+    if (options_.stop.stop_requested()) throw Error("the validation was stopped before batch " + std::to_string(expected.index));
     const ScopedSpan batch_span(tracer_, Phase::val_batch, expected.index);
     std::optional<Batch> batch;
     {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 
 #include "data/data_loader.h"
 #include "detect/detection_loss.h"
@@ -23,6 +24,7 @@ struct EvaluatorOptions {
   NmsOptions nms;
   bool augment = false;     ///< Test-time augmentation (§6.11); no loss then.
   bool single_cls = false;  ///< Every label and detection becomes class 0.
+  std::stop_token stop = {};  ///< Asked before every batch; when it says so score() throws.
 };
 
 class Evaluator {

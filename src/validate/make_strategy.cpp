@@ -17,6 +17,8 @@ constexpr Row kStrategies[] = {
     {Placement::rank0, false, make_rank0_strategy},
     {Placement::sharded, true, make_sharded_strategy},
     {Placement::dedicated, false, make_dedicated_strategy},
+    {Placement::overlapped, false, make_overlapped_strategy},
+    {Placement::deferred, true, make_deferred_strategy},
 };
 
 const Row& row(Placement placement) {

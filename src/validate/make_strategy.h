@@ -14,6 +14,8 @@ std::unique_ptr<ValidationStrategy> make_none_strategy(const ValidationContext& 
 std::unique_ptr<ValidationStrategy> make_rank0_strategy(const ValidationContext& context);
 std::unique_ptr<ValidationStrategy> make_sharded_strategy(const ValidationContext& context);
 std::unique_ptr<ValidationStrategy> make_dedicated_strategy(const ValidationContext& context);
+std::unique_ptr<ValidationStrategy> make_overlapped_strategy(const ValidationContext& context);
+std::unique_ptr<ValidationStrategy> make_deferred_strategy(const ValidationContext& context);
 
 /// Does any rank that trains, other than rank 0, need the validation set under this placement?
 bool every_rank_validates(Placement placement);

@@ -71,7 +71,7 @@ SnapshotScorer::SnapshotScorer(const ValidationContext& context, const ScoringPl
                      .pin_memory = context.device.is_cuda(),
                      .compat = context.spec.compat};
   if (loader_life_ == LoaderLife::persistent) loader_ = make_loader();
-  EvaluatorOptions options{.device = context.device, .dtype = plan.dtype};
+  EvaluatorOptions options{.device = context.device, .dtype = plan.dtype, .stop = context.stop};
   options.nms.threads = score_threads(context.spec);
   evaluator_ = std::make_unique<Evaluator>(spec.loss ? context.loss : std::nullopt, std::move(options), context.tracer);
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct ValidationContext {
   std::optional<DetectionLoss> loss;
   c10::Device device;
   Communicator* world = nullptr;  ///< All ranks, for a strategy of ranks that only validate; `communicator` is that of the trained ones.
+  std::stop_token stop = {};  ///< Ends a validation under way with an error.
 };
 
 /// How to score: the axes that decide the numbers, whoever runs them.

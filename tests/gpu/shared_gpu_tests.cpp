@@ -32,14 +32,19 @@ const std::vector<std::string> kShared = {"--set", "device=cuda:0", "--set", "sh
 
 }  // namespace
 
-TEST_CASE("two NCCL ranks on one GPU train alike, and sharded validation is exact") {
+TEST_CASE("two NCCL ranks on one GPU train alike, and every validation is exact: sharded, beside training, after it") {
   if (const std::string reason = no_gpu(); !reason.empty()) VB_SKIP(reason);
   const test::SmallSweep sweep;
-  const CapturedRun outcome = sweep.run("plain", kShared);
+  std::vector<std::string> arguments = kShared;
+  const std::vector<std::string> more = {"--set",
+                                         "strategies=[{name: rank0}, {name: sharded, placement: sharded}, "
+                                         "{name: overlapped, placement: overlapped}, {name: deferred, placement: deferred}]"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  const CapturedRun outcome = sweep.run("plain", arguments);
   INFO(outcome.output);
   REQUIRE(outcome.exit.ok());
   const auto runs = read_runs(sweep.folder("plain"));
-  REQUIRE(runs.size() == 2);
+  REQUIRE(runs.size() == 4);
   for (const RunRecord& run : runs) {
     INFO(run_record_to_json(run));
     CHECK(run.status == "complete");
@@ -47,10 +52,11 @@ TEST_CASE("two NCCL ranks on one GPU train alike, and sharded validation is exac
     CHECK_FALSE(run.timing_comparable);
     CHECK(run.gpu_traces.empty());
   }
-  const RunRecord &rank0 = run_of(runs, "rank0"), &sharded = run_of(runs, "sharded");
-  INFO(sharded.exactness.first_difference);
-  CHECK(sharded.exactness.exact == "true");
-  CHECK(rank0.exactness.exact == "true");
+  for (const char* name : {"rank0", "sharded", "overlapped", "deferred"}) {
+    const RunRecord& run = run_of(runs, name);
+    INFO(name << " " << run.exactness.first_difference);
+    CHECK(run.exactness.exact == "true");
+  }
 }
 
 TEST_CASE("a rank that only validates gets its snapshots over NCCL and is exact, traced or not") {

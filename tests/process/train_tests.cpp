@@ -70,6 +70,25 @@ TEST_CASE("a training on two ranks leaves weights, results.csv, opt.yaml, hyp.ya
   CHECK_FALSE(fs::exists(training.runs / "exp3"));
 }
 
+TEST_CASE("a training that validates beside itself or afterwards leaves the best weights and the rows of one that waits") {
+  const Training training;
+  for (const std::string placement : {"rank0", "overlapped", "deferred"}) {
+    const Outcome outcome = training.run({"--epochs", "3", "--patience", "0", "--ranks", "2", "--placement", placement, "--name", placement});
+    INFO(outcome.output);
+    REQUIRE(outcome.code == 0);
+    if (placement == "deferred") CHECK(occurrences(outcome.output, "validation of epoch ") == 3);
+    CHECK_FALSE(fs::exists(training.runs / placement / "snapshots"));
+    for (const char* file : {"results.csv", "weights/best.safetensors"}) {
+      INFO(placement << " " << file);
+      CHECK((read_file(training.runs / placement / file) == read_file(training.runs / "rank0" / file)));
+    }
+    const RunRecord record = read_run_record(training.runs / placement / "run.json");
+    REQUIRE(record.validations.size() == 3);
+    for (const ValidationRecord& validation : record.validations) CHECK(validation.phase_s.contains("val.forward") == (placement != "rank0"));
+  }
+  CHECK_THAT(training.run({"--epochs", "1", "--placement", "deferred"}).output, Contains("patience") && Contains("come after it"));
+}
+
 TEST_CASE("what a training cannot follow is refused before anything is written") {
   const Training training;
   check_refused(training, {"--epochs", "0"}, "--epochs 0: out of range");

@@ -166,6 +166,22 @@ TEST_CASE("a moment belongs to the innermost span that holds it") {
   CHECK_FALSE(PhaseTimeline({}).at(0));
 }
 
+TEST_CASE("what a thread beside the main one launched belongs to that thread's phase") {
+  Tracer beside(1);
+  beside.set_thread(2);
+  beside.end(Phase::val_forward, 0, now_ns() - 1000);
+  const std::int64_t at_ns = beside.spans().front().begin_ns;
+  GpuTrace trace;
+  for (const std::uint32_t correlation : {1u, 2u}) {
+    Activity& kernel = trace.activities.emplace_back();
+    kernel.begin_ns = 100, kernel.end_ns = 200, kernel.correlation = correlation;
+  }
+  const std::vector<ApiCall> calls = {{.begin_ns = at_ns, .correlation = 1, .thread = 1}, {.begin_ns = at_ns, .correlation = 2, .thread = 2}};
+  attribute_phases(trace, calls, {span(Phase::train_forward, 0, INT64_MAX)}, &beside);
+  CHECK(trace.of(Phase::train_forward).kernels == 1);
+  CHECK(trace.of(Phase::val_forward).kernels == 1);
+}
+
 TEST_CASE("activities belong to the phase that launched them, and losses are counted") {
   GpuTrace trace;
   trace.available = true;

@@ -14,6 +14,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "comm/communicator.h"
+#include "comm/local_address.h"
+#include "comm/rendezvous.h"
 
 namespace valbench {
 namespace {
@@ -65,7 +67,7 @@ class C10dStore final : public KeyStore {
 struct Members {
   int rank = 0, world_size = 1;
   c10::intrusive_ptr<c10d::Store> store;  ///< Of these ranks alone.
-  std::string address;
+  std::string address;  ///< Where this rank listens for the others.
 };
 
 class C10dCommunicator final : public Communicator {
@@ -109,16 +111,27 @@ class C10dCommunicator final : public Communicator {
 c10::intrusive_ptr<c10d::Store> meet(const Rendezvous& r) {
   c10d::TCPStoreOptions options;
   options.port = static_cast<std::uint16_t>(r.port);
-  options.isServer = r.rank == 0;
+  const auto agent = agent_store_prefix();
+  options.isServer = r.rank == 0 && !agent;
   options.numWorkers = static_cast<std::size_t>(r.world_size);
   options.timeout = kMeetingTimeout;
   if (r.rank == 0 && r.listen_fd >= 0) options.masterListenFd = r.listen_fd;
   try {
-    return c10::make_intrusive<c10d::TCPStore>(r.address, options);
+    auto store = c10::make_intrusive<c10d::TCPStore>(r.address, options);
+    if (!agent) return store;
+    return c10::make_intrusive<c10d::PrefixStore>(*agent, std::move(store));
   } catch (const std::exception& error) {
     throw InputError("rank " + std::to_string(r.rank) + " cannot meet the others at " + r.address + ":" + std::to_string(r.port) +
                      ": " + c10::str(error.what()) + ". Check MASTER_ADDR and MASTER_PORT, and that the port is free");
   }
+}
+
+/// c10d's default would be the address of the host's own name, which may not resolve, or lead to this host alone.
+std::vector<std::shared_ptr<gloo::transport::Device>> gloo_devices(const std::string& address) {
+  std::vector<std::shared_ptr<gloo::transport::Device>> devices;
+  for (const std::string& name : gloo_interfaces()) devices.push_back(c10d::ProcessGroupGloo::createDeviceForInterface(name));
+  if (devices.empty()) devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(address));
+  return devices;
 }
 
 C10dCommunicator::C10dCommunicator(const Members& members, c10::intrusive_ptr<c10d::Store> root, c10::Device device)
@@ -129,10 +142,7 @@ C10dCommunicator::C10dCommunicator(const Members& members, c10::intrusive_ptr<c1
       root_(std::move(root)),
       store_(members.store) {
   auto options = c10d::ProcessGroupGloo::Options::create(kGroupTimeout);
-  // The address that the ranks met at: the host's own name may not resolve.
-  options->devices.push_back(address_ == "127.0.0.1" || address_ == "localhost"
-                                 ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
-                                 : c10d::ProcessGroupGloo::createDefaultDevice());
+  options->devices = gloo_devices(address_);
   gloo_ = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", store_), rank_, world_size_,
                                                       options);
   if (!device.is_cuda()) return;
@@ -214,9 +224,12 @@ std::vector<CollectiveEvent> C10dCommunicator::take_events() {
 }  // namespace
 
 std::unique_ptr<Communicator> make_c10d_communicator(const Rendezvous& rendezvous, c10::Device device) {
+  const std::string towards_meeting = address_towards(rendezvous.address, rendezvous.port);
   const c10::intrusive_ptr<c10d::Store> store = meet(rendezvous);
+  C10dStore addresses(store);
+  const std::string own = agree_on_address(rendezvous, towards_meeting, addresses);
   store->setTimeout(kGroupTimeout);
-  return std::make_unique<C10dCommunicator>(Members{rendezvous.rank, rendezvous.world_size, store, rendezvous.address}, store, device);
+  return std::make_unique<C10dCommunicator>(Members{rendezvous.rank, rendezvous.world_size, store, own}, store, device);
 }
 
 }  // namespace valbench

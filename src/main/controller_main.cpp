@@ -37,6 +37,12 @@ void add_sweep_options(CLI::App& command, SweepOptions& options) {
   command.add_flag("--profile", options.profile, "Trace the runs; traced runs never enter a verdict");
 }
 
+void add_hosts_option(CLI::App& command, SweepOptions& options) {
+  command.add_option("--hosts", options.hosts, "Hosts like this one that the ranks are spread over evenly")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+}
+
 void add_synth_options(CLI::App& command, SynthOptions& options) {
   SyntheticSpec& spec = options.spec;
   command.add_option("--out", options.out, "Folder for the data set")->required();
@@ -59,7 +65,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", VALBENCH_VERSION);
   app.require_subcommand(1);
   int code = 0;
-  SweepOptions sweep, plan;
+  SweepOptions sweep, plan, report;
   SynthOptions synth;
   CompareOptions compare;
 
@@ -73,7 +79,14 @@ int main(int argc, char** argv) {
 
   CLI::App* plan_command = app.add_subcommand("plan", "Show the runs of a sweep and how long they take; runs nothing");
   add_sweep_options(*plan_command, plan);
+  add_hosts_option(*plan_command, plan);
+  plan_command->add_flag("--write", plan.write, "Also write data, spec.json of each run and runs.txt, for torchrun, mpirun or srun");
   plan_command->callback([&] { code = guarded([&] { return run_plan(plan); }); });
+
+  CLI::App* report_command = app.add_subcommand("report", "Compare the runs of a scenario that are there, whoever started their ranks");
+  add_sweep_options(*report_command, report);
+  add_hosts_option(*report_command, report);
+  report_command->callback([&] { code = guarded([&] { return run_report(report); }); });
 
   CLI::App* synth_command = app.add_subcommand("synth", "Make a learnable COCO-like data set");
   add_synth_options(*synth_command, synth);

@@ -66,12 +66,14 @@ int run(const std::filesystem::path& spec_file, RankTask task) {
     spec = task == RankTask::validate ? rank_layout(val) : read_run_spec(spec_file);
     start_threads(spec.torch_threads);
     communicator = connect(rendezvous, spec);
+    const c10::Device device = device_of(rendezvous, spec);
     if (task == RankTask::validate) {
-      return run_val_job(val, *communicator, rank == 0 ? validation_progress() : nullptr);
+      return run_val_job(val, *communicator, device, rank == 0 ? validation_progress() : nullptr);
     }
     RunTracing instruments(spec, rank);
     const TrainingSinks sinks = rank == 0 && spec.scenario.empty() ? training_sinks(spec) : TrainingSinks{};
-    run_rank_job(spec, *communicator, rank == 0 ? progress_to_controller() : ProgressSink(), instruments, sinks.epoch, sinks.batch);
+    run_rank_job(spec, *communicator, device, rank == 0 ? progress_to_controller() : ProgressSink(), instruments, sinks.epoch,
+                 sinks.batch);
   });
   // Closing the connections makes every other rank fail too, and the cause had to be written down first. Now the process
   // ends with them open.

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "comm/rendezvous.h"
 #include "profilers/profiler.h"
 
 namespace valbench {
@@ -26,17 +27,25 @@ void start_threads(int threads) {
   cv::setNumThreads(0);  // The loader has threads of its own.
 }
 
+c10::Device device_of(const Rendezvous& rendezvous, const RunSpec& spec) {
+  if (spec.device == DeviceKind::cpu) return c10::Device(c10::DeviceType::CPU);
+  const int id = gpu_of_rank(spec.device_ids, rendezvous.local_rank);
+  int visible = 0;
+  // Slurm may show each task a single GPU, as number 0.
+  if (cudaGetDeviceCount(&visible) == cudaSuccess && id >= visible) {
+    throw InputError(fmt::format("rank {} is to use GPU {} of its host but sees {}; every rank must see all GPUs of its host: under Slurm, "
+                                 "ask for --gpus-per-node, not for --gpus-per-task or --gpu-bind",
+                                 rendezvous.rank, id, visible));
+  }
+  return c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(id));
+}
+
 std::unique_ptr<Communicator> connect(const Rendezvous& rendezvous, const RunSpec& spec) {
   if (rendezvous.world_size != spec.ranks) {
     throw InputError(fmt::format("the spec asks for {} ranks but {} were started; start as many, or change ranks",
                                  spec.ranks, rendezvous.world_size));
   }
-  if (spec.ranks == 1) return make_single_communicator();
-  const auto rank = static_cast<std::size_t>(rendezvous.rank);
-  const bool cuda = spec.device == DeviceKind::cuda;
-  const int id = spec.device_ids.empty() ? rendezvous.local_rank : spec.device_ids.at(rank);
-  return make_c10d_communicator(rendezvous, cuda ? c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(id))
-                                                 : c10::Device(c10::DeviceType::CPU));
+  return spec.ranks == 1 ? make_single_communicator() : make_c10d_communicator(rendezvous, device_of(rendezvous, spec));
 }
 
 ProgressSink progress_to_controller() {

@@ -1,6 +1,8 @@
 /// \file
 /// How a rank process starts: threads, communicator, progress.
 #pragma once
+#include <c10/core/Device.h>
+
 #include <exception>
 #include <memory>
 #include <string>
@@ -12,6 +14,9 @@ namespace valbench {
 
 /// Holds LibTorch to `threads` intra-op threads; another count would change the bits of reductions.
 void start_threads(int threads);
+
+/// Where this rank computes. Throws InputError when it has no such GPU.
+c10::Device device_of(const Rendezvous& rendezvous, const RunSpec& spec);
 
 /// The communicator for spec.ranks ranks. Throws InputError when the launcher started another number of ranks.
 std::unique_ptr<Communicator> connect(const Rendezvous& rendezvous, const RunSpec& spec);

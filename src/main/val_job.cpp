@@ -13,12 +13,6 @@ Split split_of(ValTask task) {
   return task == ValTask::train ? Split::train : task == ValTask::test ? Split::test : Split::val;
 }
 
-c10::Device device_of(const ValSpec& spec, int rank) {
-  if (spec.device == DeviceKind::cpu) return c10::Device(c10::DeviceType::CPU);
-  const int id = spec.device_ids.empty() ? rank : spec.device_ids.at(static_cast<std::size_t>(rank));
-  return c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(id));
-}
-
 /// What the user should know about the numbers.
 std::vector<std::string> warnings_of(const ValSpec& spec, const YoloDataset& dataset, const DetectionModel& model,
                                      const StandaloneResult& result) {
@@ -39,9 +33,8 @@ std::vector<std::string> warnings_of(const ValSpec& spec, const YoloDataset& dat
 
 }  // namespace
 
-void run_val_job(const ValSpec& spec, Communicator& communicator,
+void run_val_job(const ValSpec& spec, Communicator& communicator, c10::Device device,
                  std::function<void(std::int64_t batch, std::int64_t batches)> progress) {
-  const c10::Device device = device_of(spec, communicator.rank());
   const DataConfig data = read_data_config(spec.data);
   const WeightsModel loaded = load_weights_model(spec.weights);
   auto scanned = std::make_shared<YoloDataset>(load_yolo_dataset(data, split_of(spec.task), std::max(1, spec.workers), {.single_cls = spec.single_cls}));

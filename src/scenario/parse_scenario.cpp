@@ -166,15 +166,20 @@ void read_training(const YamlSection& root, const Machine& machine, Scenario& sc
                   std::to_string(base.ranks) + " ranks",
               "multiples of ranks (batch_size counts all ranks)");
   }
+  if (base.ranks % machine.hosts != 0) {
+    root.fail("ranks", std::to_string(base.ranks) + " ranks cannot be spread evenly over " + std::to_string(machine.hosts) + " hosts",
+              "multiples of the number of hosts");
+  }
   root.integer("seed", base.seed, 0, kAnyInt64);
   root.boolean("cos_lr", base.cos_lr);
   root.number("label_smoothing", base.label_smoothing, 0.0, 0.999);
   root.integer("workers", base.workers, 1, 1024);
-  base.torch_threads = std::max(1, machine.cores / base.ranks);
+  const int ranks_per_host = base.ranks / machine.hosts;
+  base.torch_threads = std::max(1, machine.cores / ranks_per_host);
   root.integer("threads", base.torch_threads, 1, 1024);
-  base.oversubscribed = base.ranks * base.torch_threads > machine.cores;
+  base.oversubscribed = ranks_per_host * base.torch_threads > machine.cores;
   if (base.oversubscribed) {
-    scenario.notices.push_back(std::to_string(base.ranks) + " ranks with " + std::to_string(base.torch_threads) +
+    scenario.notices.push_back(std::to_string(ranks_per_host) + " ranks with " + std::to_string(base.torch_threads) +
                                " threads each need more than the " + std::to_string(machine.cores) +
                                " cores here: the runs are marked oversubscribed and get no verdict");
   }
@@ -223,12 +228,13 @@ void read_device(const YamlSection& root, const Machine& machine, RunSpec& base)
   root.boolean("share_gpu", share_gpu);
   if (cuda) {
     const auto ids = requested_gpus(root, device, machine.gpus, allowed);
-    if (base.ranks > static_cast<int>(ids.size()) && !share_gpu) {
+    const int ranks_per_host = base.ranks / machine.hosts;
+    if (ranks_per_host > static_cast<int>(ids.size()) && !share_gpu) {
       root.fail(root.has("ranks") ? "ranks" : "device",
-                std::to_string(base.ranks) + " ranks need as many GPUs, there are " + std::to_string(ids.size()),
+                std::to_string(ranks_per_host) + " ranks need as many GPUs, there are " + std::to_string(ids.size()),
                 "at most one rank per GPU, or `share_gpu: true` (timings are then not comparable)");
     }
-    for (int rank = 0; rank < base.ranks; ++rank)
+    for (int rank = 0; rank < ranks_per_host; ++rank)
       base.device_ids.push_back(ids[static_cast<std::size_t>(rank) % ids.size()]);
   }
   base.amp = cuda ? AmpMode::fp16 : AmpMode::off;

@@ -38,12 +38,6 @@ struct RankParts {
   std::optional<TrainingState> resumed;
 };
 
-c10::Device device_of(const RunSpec& spec, int rank) {
-  if (spec.device == DeviceKind::cpu) return c10::Device(c10::DeviceType::CPU);
-  const int id = spec.device_ids.empty() ? rank : spec.device_ids.at(static_cast<std::size_t>(rank));
-  return c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(id));
-}
-
 /// All ranks, and those of them that train: most often the same.
 struct RankGroups {
   Communicator& world;
@@ -148,13 +142,12 @@ void validate_only(const RunSpec& spec, Communicator& world, RunInstruments& ins
 
 }  // namespace
 
-void run_rank_job(const RunSpec& spec, Communicator& communicator, const ProgressSink& progress,
+void run_rank_job(const RunSpec& spec, Communicator& communicator, c10::Device device, const ProgressSink& progress,
                   RunInstruments& instruments, const EpochSink& on_epoch,
                   const BatchSink& on_batch) {
   RunRecord record;
   record.begin_realtime_ns = realtime_ns();
   record.begin_monotonic_ns = now_ns();
-  const c10::Device device = device_of(spec, communicator.rank());
   use_deterministic_algorithms(spec.deterministic);
   if (communicator.rank() >= training_ranks(spec)) return validate_only(spec, communicator, instruments, device);
   Tracer& tracer = instruments.tracer();

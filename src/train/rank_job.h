@@ -8,9 +8,9 @@
 
 namespace valbench {
 
-/// Runs the spec on this rank. Rank 0 assembles all ranks' measurements and writes run.json last, by rename; it tells
+/// Runs the spec on this rank, on `device`. Rank 0 assembles all ranks' measurements and writes run.json last, by rename; it tells
 /// `on_epoch` of every epoch and `on_batch` of every batch.
-void run_rank_job(const RunSpec& spec, Communicator& communicator, const ProgressSink& progress,
+void run_rank_job(const RunSpec& spec, Communicator& communicator, c10::Device device, const ProgressSink& progress,
                   RunInstruments& instruments, const EpochSink& on_epoch = {}, const BatchSink& on_batch = {});
 
 }  // namespace valbench

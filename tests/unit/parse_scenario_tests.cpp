@@ -264,6 +264,18 @@ TEST_CASE("scenarios/README.md describes exactly the keys that the parser knows"
   CHECK(described == known);
 }
 
+TEST_CASE("ranks on several hosts get the GPUs and cores of one, and are spread evenly") {
+  const Machine two{8, 2, "", 2};
+  const ScenarioFile four(kGood + "device: cuda\n");
+  const RunSpec spread = four.parse({"ranks=4"}, two).base;
+  CHECK(spread.device_ids == std::vector<int>{0, 1});
+  CHECK(spread.torch_threads == 4);
+  CHECK_FALSE(spread.oversubscribed);
+  CHECK(four.parse({"ranks=4", "share_gpu=true"}, {8, 2, "", 1}).base.device_ids == std::vector<int>{0, 1, 0, 1});
+  CHECK_THROWS_WITH(four.parse({"ranks=8"}, two), Contains("4 ranks need as many GPUs, there are 2"));
+  CHECK_THROWS_WITH(four.parse({"ranks=1"}, two), Contains("1 ranks cannot be spread evenly over 2 hosts"));
+}
+
 TEST_CASE("the committed scenarios parse") {
   const std::filesystem::path scenarios = std::filesystem::path(std::getenv("VALBENCH_SOURCE")) / "scenarios";
   int checked = 0;

@@ -11,7 +11,7 @@
 
 namespace valbench {
 
-/// Options that sweep and plan share.
+/// Options that sweep, plan and report share.
 struct SweepOptions {
   std::filesystem::path scenario;
   std::filesystem::path out;     ///< Empty: results/NAME.
@@ -19,9 +19,13 @@ struct SweepOptions {
   std::string rounds;            ///< Empty: the scenario's.
   bool resume = false;
   bool profile = false;
+  int hosts = 1;       ///< plan and report: the ranks will be spread over so many hosts like this one.
+  bool write = false;  ///< plan: leave what another launcher needs to make the runs.
 };
 int run_sweep(const SweepOptions& options);
 int run_plan(const SweepOptions& options);
+/// Compares the runs that are there, whoever made them.
+int run_report(const SweepOptions& options);
 
 struct SynthOptions {
   SyntheticSpec spec;

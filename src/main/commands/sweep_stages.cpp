@@ -30,7 +30,9 @@ Scenario scenario_of(const SweepOptions& options) {
   std::vector<Override> overrides;
   for (const auto& text : options.set) overrides.push_back(parse_override(text));
   if (!options.rounds.empty()) overrides.push_back({"rounds", options.rounds, "--rounds " + options.rounds});
-  return parse_scenario(options.scenario, overrides, find_machine());
+  Machine machine = find_machine();
+  machine.hosts = options.hosts;
+  return parse_scenario(options.scenario, overrides, machine);
 }
 
 SweepPlan plan_of(const Scenario& scenario, const SweepOptions& options) {

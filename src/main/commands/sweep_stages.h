@@ -27,6 +27,10 @@ CheckedData check_data(const Scenario& scenario);
 /// Makes the synthetic set under the sweep's folder, unless it is there with the same options.
 void prepare_data(const Scenario& scenario, const SweepPlan& plan);
 
+/// The sweep's folder for torchrun, mpirun or srun: the data, a folder with spec.json for every run that is not complete, and runs.txt, which
+/// names those files, one a line, in the order of the sweep. Throws InputError as check_resumable() and where the folder is another sweep's.
+void write_plan(const Scenario& scenario, const SweepPlan& plan);
+
 /// Durations of the complete runs in a folder; empty when there is none.
 SweepEta durations_in(const std::filesystem::path& folder);
 /// Writes the CSV files of the runs that are there, if any run of the baseline is.

@@ -37,7 +37,8 @@ void NewFolder::remove() const {
 }
 
 NewFolder increment_path(const fs::path& project, const std::string& name, bool exist_ok) {
-  const fs::path first = fs::absolute(project / name).lexically_normal();
+  fs::path first = fs::absolute(project / name).lexically_normal();
+  if (!first.has_filename()) first = first.parent_path();  // `exp/` is exp.
   NewFolder folder{first, outermost_missing(first)};
   std::error_code error;
   fs::create_directories(first.parent_path(), error);

@@ -1,5 +1,5 @@
 /// \file
-/// YOLOv5's run folders: runs/val/exp, exp2, exp3 … (general.increment_path).
+/// YOLOv5's run folders: runs/train/exp, exp2, exp3 … (reference yolov5.md §8.3).
 #pragma once
 #include <filesystem>
 #include <string>

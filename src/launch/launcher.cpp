@@ -61,7 +61,10 @@ class RunningRanks {
     ::fcntl(progress_.value(), F_SETFL, O_NONBLOCK);
     endpoints.listen_fd = listener.value();
     endpoints.progress_fd = progress_end.value();
-    const std::vector<std::string> argv = {program.string(), command.option, (spec.folder / command.spec_file).string()};
+    std::vector<std::string> argv = {program.string(), command.option, (spec.folder / command.spec_file).string()};
+    if (!command.closing_file.empty()) {
+      argv.insert(argv.end(), {"--closing", (spec.folder / command.closing_file).string()});
+    }
     for (int rank = 0; rank < spec.ranks; ++rank) {
       ranks_.push_back(std::make_unique<RankProcess>(spec, rank, argv, endpoints));
     }

@@ -14,7 +14,7 @@ namespace valbench {
 class SignalWatch;
 
 /// A line of rank 0: `epoch E batch B BATCHES phase`, then `name=number` as often as needed. Epochs and batches count from
-/// 0. Phases are train, validate, and done for a finished epoch.
+/// 0. Phases are train, validate, done for a finished epoch, and closing for the validation after the last one.
 struct RankProgress {
   int epoch = 0, epochs = 1;
   int batch = 0, batches = 1;
@@ -38,6 +38,7 @@ struct LaunchResult {
 struct RankCommand {
   std::string option = "--spec";
   std::string spec_file = "spec.json";
+  std::string closing_file;  ///< Of the validation that closes a single training; empty = none.
   std::string result_file = "run.json";
   bool failure_record = true;  ///< Write failed.json where the run does not complete.
 };

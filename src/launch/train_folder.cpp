@@ -9,8 +9,9 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "launch/increment_path.h"
 #include "record/run_store.h"
-#include "scenario/train_options.h"
+#include "scenario/val_spec.h"
 
 namespace valbench {
 namespace {
@@ -22,20 +23,10 @@ namespace fs = std::filesystem;
                    ". Choose another one with --project DIR");
 }
 
-/// False when somebody else made it in between.
-bool make_new(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder.parent_path(), error);
-  if (error) not_writable(folder, error.message());
-  const bool made = fs::create_directory(folder, error);
-  if (error) not_writable(folder, error.message());
-  return made;
-}
-
 /// What would make an unfinished training look finished or failed.
 void remove_endings(const fs::path& folder) {
   std::error_code ignored;
-  for (const char* file : {kRunFile, kFailedFile}) fs::remove(folder / file, ignored);
+  for (const char* file : {kRunFile, kFailedFile, kMetricsFile}) fs::remove(folder / file, ignored);
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     if (entry.path().string().ends_with(".error.json")) fs::remove(entry.path(), ignored);
   }
@@ -62,14 +53,7 @@ void check_train_folder(const fs::path& wanted) {
 
 TrainFolder::TrainFolder(const fs::path& wanted, FolderChoice choice) {
   check_train_folder(wanted);
-  path_ = fs::absolute(wanted).lexically_normal();
-  if (choice == FolderChoice::increment) {
-    do {
-      path_ = increment_path(fs::absolute(wanted).lexically_normal());
-    } while (!make_new(path_));
-  } else {
-    make_new(path_);
-  }
+  path_ = increment_path(wanted.parent_path(), wanted.filename().string(), choice != FolderChoice::increment).path;
   lock_ = OwnedFd(::open((path_ / ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (lock_.value() < 0) not_writable(path_, std::strerror(errno));
   if (::flock(lock_.value(), LOCK_EX | LOCK_NB) != 0) {

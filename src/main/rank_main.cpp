@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -54,7 +55,8 @@ std::function<void(std::int64_t, std::int64_t)> validation_progress() {
 /// What the rank was started for: a training run, or a stand-alone validation.
 enum class RankTask { train, validate };
 
-int run(const std::filesystem::path& spec_file, RankTask task) {
+/// \param closing_file of a single training: it tells the console about its batches, draws, and ends with a validation.
+int run(const std::filesystem::path& spec_file, RankTask task, const std::filesystem::path& closing_file = {}) {
   int rank = 0;
   RunSpec spec;
   std::unique_ptr<Communicator> communicator;
@@ -72,8 +74,10 @@ int run(const std::filesystem::path& spec_file, RankTask task) {
     }
     RunTracing instruments(spec, rank);
     const TrainingSinks sinks = rank == 0 && spec.scenario.empty() ? training_sinks(spec) : TrainingSinks{};
+    std::optional<ValSpec> closing;
+    if (!closing_file.empty()) closing = read_val_spec(closing_file);
     run_rank_job(spec, *communicator, device, rank == 0 ? progress_to_controller() : ProgressSink(), instruments, sinks.epoch,
-                 sinks.batch);
+                 sinks.batch, closing);
   });
   // Closing the connections makes every other rank fail too, and the cause had to be written down first. Now the process
   // ends with them open.
@@ -97,10 +101,11 @@ int describe_checkpoint(const std::filesystem::path& file) {
 
 int main(int argc, char** argv) {
   CLI::App app("One rank of a valbench run; started by valbench, torchrun, srun or mpirun.");
-  std::string spec, val, checkpoint;
+  std::string spec, val, closing, checkpoint;
   bool versions = false;
   app.add_option("--spec", spec, "spec.json of the run");
   app.add_option("--val", val, "val-spec.json of a stand-alone validation");
+  app.add_option("--closing", closing, "val-spec.json of the validation that closes the training of --spec");
   app.add_flag("--versions", versions, "Print the versions of LibTorch, CUDA and NCCL as one line of JSON");
   app.add_option("--checkpoint", checkpoint, "Print what a training can resume from in this file, as one line of JSON");
   CLI11_PARSE(app, argc, argv);
@@ -117,7 +122,7 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "valbench-rank needs --spec FILE or --val FILE\n");
     return 2;
   }
-  const int code = val.empty() ? valbench::run(spec, valbench::RankTask::train) : valbench::run(val, valbench::RankTask::validate);
+  const int code = val.empty() ? valbench::run(spec, valbench::RankTask::train, closing) : valbench::run(val, valbench::RankTask::validate);
   std::fflush(nullptr);
   // Not exit(): background threads of NCCL and CUDA may still run, and their static destructors race with ours.
   _exit(code);

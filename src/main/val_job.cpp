@@ -4,6 +4,7 @@
 
 #include "train/machine.h"
 #include "validate/standalone_files.h"
+#include "validate/standalone_plots.h"
 #include "validate/weights_model.h"
 
 namespace valbench {
@@ -43,8 +44,10 @@ void run_val_job(const ValSpec& spec, Communicator& communicator, c10::Device de
   prepare_for_validation(*loaded.model, spec.half, device);
   const auto result = validate_standalone({spec, communicator, scanned, *loaded.model, device, std::move(progress)});
   if (result) {
-    write_standalone_files(*result, spec, *scanned, is_coco(data), describe_machine(device),
-                           warnings_of(spec, *scanned, *loaded.model, *result));
+    std::vector<std::string> warnings = warnings_of(spec, *scanned, *loaded.model, *result);
+    const auto undrawn = write_standalone_pictures(*result, spec, scanned, standalone_plan(spec, *scanned, *loaded.model));
+    warnings.insert(warnings.end(), undrawn.begin(), undrawn.end());
+    write_standalone_files(*result, spec, *scanned, is_coco(data), describe_machine(device), warnings);
   }
   communicator.barrier();  // No rank leaves while rank 0 still writes: a closed store would look like a dead rank.
 }

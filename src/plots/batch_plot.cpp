@@ -13,6 +13,7 @@ namespace {
 using namespace plots;
 
 constexpr double kMaxSide = 1920;
+constexpr double kReadableSide = 400;  // smaller images are enlarged up to it, so that names do not hide them
 
 /// The pixels as OpenCV has them: interleaved. Reads the caller's bytes only.
 cv::Mat interleaved(const BatchImage& image) {
@@ -107,7 +108,8 @@ void write_batch_png(const std::filesystem::path& file, std::span<const BatchIma
   const int columns = static_cast<int>(std::ceil(std::sqrt(static_cast<double>(images.size()))));
   const int rows = (static_cast<int>(images.size()) + columns - 1) / columns;
   constexpr double gap = 4;
-  const double scale = std::min({1.0, (kMaxSide / columns - gap) / width, (kMaxSide / rows - gap) / height});
+  const double enlarged = std::max(1.0, std::floor(kReadableSide / std::max(width, height)));
+  const double scale = std::min({enlarged, (kMaxSide / columns - gap) / width, (kMaxSide / rows - gap) / height});
   const double tile_w = std::max(1.0, std::round(width * scale)), tile_h = std::max(1.0, std::round(height * scale));
   Canvas canvas(static_cast<int>(columns * (tile_w + gap) - gap), static_cast<int>(rows * (tile_h + gap) - gap));
   for (std::size_t i = 0; i < images.size(); ++i) {

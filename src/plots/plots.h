@@ -68,7 +68,8 @@ struct BatchImage {
   std::vector<BatchBox> boxes;
 };
 inline constexpr std::size_t kMaxBatchImages = 16;  ///< More are left out.
-/// train_batch, val_batch_labels, val_batch_pred: the images in a square grid with their boxes, at most 1920 px a side.
+/// train_batch, val_batch_labels, val_batch_pred: the images in a square grid with their boxes, at most 1920 px a side;
+/// small ones enlarged.
 void write_batch_png(const std::filesystem::path& file, std::span<const BatchImage> images,
                      const std::vector<std::string>& names);
 

@@ -204,10 +204,4 @@ Scenario parse_train_options(const TrainArguments& arguments, const Machine& mac
   return scenario;
 }
 
-fs::path increment_path(const fs::path& wanted) {
-  fs::path path = wanted;
-  for (int n = 2; path_exists(path); ++n) path = wanted.string() + std::to_string(n);
-  return path;
-}
-
 }  // namespace valbench

@@ -62,7 +62,4 @@ TrainArguments read_opt_yaml(const std::filesystem::path& file, std::vector<std:
 /// The same from a text, such as a checkpoint holds; `label` names it in errors.
 TrainArguments parse_opt_yaml(const std::string& text, const std::string& label, std::vector<std::string>& ignored);
 
-/// `exp`, or the first of `exp2`, `exp3`, … that is not there (reference yolov5.md §8.3).
-std::filesystem::path increment_path(const std::filesystem::path& wanted);
-
 }  // namespace valbench

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "scenario/rank_roles.h"
 
 namespace valbench {
 namespace {
@@ -52,6 +53,25 @@ void from_json_value(const ordered_json& value, T& field) {
 }
 
 }  // namespace
+
+ValSpec closing_val_spec(const RunSpec& run, bool plots) {
+  ValSpec spec;
+  spec.name = run.run_id;
+  spec.weights = run.folder / "weights" / "best";
+  spec.data = run.data;
+  spec.imgsz = run.imgsz;
+  spec.batch_size = 2 * run.batch_size / training_ranks(run);
+  spec.ranks = training_ranks(run);
+  spec.device = run.device;
+  spec.device_ids = run.device_ids;
+  spec.workers = run.workers;
+  spec.torch_threads = run.torch_threads;
+  spec.half = run.device == DeviceKind::cuda;  // Whatever the training used.
+  spec.single_cls = run.single_cls;
+  spec.plots = plots;
+  spec.folder = run.folder;
+  return spec;
+}
 
 RunSpec rank_layout(const ValSpec& spec) {
   RunSpec layout;

@@ -48,6 +48,10 @@ struct ValSpec {
 inline constexpr const char* kValSpecFile = "val-spec.json";
 inline constexpr const char* kMetricsFile = "metrics.json";  ///< Written last, by rename: the validation is complete.
 
+/// The validation that closes a training: best on the validation split, as YOLOv5's train.py asks for it (§6.1). Weights and
+/// what depends on the data are settled by the ranks.
+ValSpec closing_val_spec(const RunSpec& run, bool plots);
+
 /// What starting and connecting ranks needs to know, as a RunSpec.
 RunSpec rank_layout(const ValSpec& spec);
 

@@ -14,12 +14,14 @@
 #include "detect/detection_model.h"
 #include "scenario/rank_roles.h"
 #include "train/checkpoint.h"
+#include "train/closing_validation.h"
 #include "train/deterministic.h"
 #include "train/machine.h"
 #include "train/prepare_model.h"
 #include "train/resume.h"
 #include "train/run_assembly.h"
 #include "train/strip_checkpoints.h"
+#include "train/training_pictures.h"
 #include "train/validator_job.h"
 #include "validate/exactness.h"
 #include "validate/make_strategy.h"
@@ -113,19 +115,36 @@ ExactnessRecord verify(const ValidationContext& context, const RankParts& parts,
   return check_exactness(context, parts.step->ema_state(), result.validations.back());
 }
 
+void append(std::vector<std::string>& all, const std::vector<std::string>& more) { all.insert(all.end(), more.begin(), more.end()); }
+
 std::vector<std::string> warnings_of(const RunSpec& spec, const RankParts& parts) {
   std::vector<std::string> all = spec.notices;
-  const auto append = [&all](const std::vector<std::string>& more) { all.insert(all.end(), more.begin(), more.end()); };
-  append(parts.train_set->warnings);
-  append(parts.val_set->warnings);
-  append(parts.loader->warnings());
-  if (parts.anchors.refitted) append({parts.anchors.sentence});
+  append(all, parts.train_set->warnings);
+  append(all, parts.val_set->warnings);
+  append(all, parts.loader->warnings());
+  if (parts.anchors.refitted) append(all, {parts.anchors.sentence});
   return all;
 }
 
-}  // namespace
+/// Before the first epoch: the ranks meet after it, so that no time of the training is spent here.
+std::vector<std::string> draw_inputs(const RunSpec& spec, const RankParts& parts) {
+  std::vector<std::string> warnings = draw_labels(*parts.train_set, spec.folder);
+  append(warnings, draw_train_batches(*parts.train_set, *parts.loader, spec.folder));
+  return warnings;
+}
 
-namespace {
+/// After the last epoch, on every rank that trains.
+std::vector<std::string> close_training(const ValSpec& closing, Communicator& communicator, const RankParts& parts, c10::Device device,
+                                        const RankResult& result, const ProgressSink& progress) {
+  std::vector<std::string> warnings;
+  const int last_epoch = result.epochs.empty() ? 0 : result.epochs.back().epoch;
+  if (closing.plots && communicator.rank() == 0) append(warnings, draw_results(closing.folder));
+  const auto show = [&](std::int64_t batch, std::int64_t batches) { progress(last_epoch, batch, batches, "closing"); };
+  const ClosingContext context{closing, communicator, *parts.model, parts.val_set, device, !result.validations.empty(),
+                               describe_machine(device), progress ? std::function<void(std::int64_t, std::int64_t)>(show) : nullptr};
+  append(warnings, run_closing_validation(context));
+  return warnings;
+}
 
 /// The end of a run, for ranks that train and ranks that do not: what was traced and measured comes together on rank 0.
 std::vector<RankResult> bring_together(const RunSpec& spec, Communicator& world, RunInstruments& instruments, RankResult& result) {
@@ -144,7 +163,7 @@ void validate_only(const RunSpec& spec, Communicator& world, RunInstruments& ins
 
 void run_rank_job(const RunSpec& spec, Communicator& communicator, c10::Device device, const ProgressSink& progress,
                   RunInstruments& instruments, const EpochSink& on_epoch,
-                  const BatchSink& on_batch) {
+                  const BatchSink& on_batch, const std::optional<ValSpec>& closing) {
   RunRecord record;
   record.begin_realtime_ns = realtime_ns();
   record.begin_monotonic_ns = now_ns();
@@ -163,15 +182,19 @@ void run_rank_job(const RunSpec& spec, Communicator& communicator, c10::Device d
   Trainer trainer(std::move(trainer_parts));
   if (&groups.training != &groups.world) communicator.barrier();  // The clock starts when those that only validate are ready too.
   record.startup_s = seconds_since_process_start();
+  const bool draws = closing && closing->plots && communicator.rank() == 0;
+  if (draws && spec.resume.empty()) record.warnings = draw_inputs(spec, parts);
   RankResult result = trainer.run();
   parts.validation->close();
   const std::vector<RankResult> all = bring_together(spec, communicator, instruments, result);
   if (communicator.rank() == 0) strip_checkpoints(spec, parts.train_set->names);
+  // Ranks that only validate have left the group, and wait below.
+  if (closing) append(record.warnings, close_training(*closing, groups.training, parts, device, result, progress));
   if (communicator.rank() == 0) {
     record.spec = spec;
     record.machine = describe_machine(device);
     record.exactness = verify(context_of(spec, groups, tracer, parts, device), parts, result);
-    record.warnings = warnings_of(spec, parts);
+    append(record.warnings, warnings_of(spec, parts));
     assemble_record(all, record);
     write_run_record(record, spec.folder / "run.json");
   }

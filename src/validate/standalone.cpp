@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 #include <span>
 
 #include "base/clock.h"
@@ -13,6 +14,7 @@
 #include "data/data_loader.h"
 #include "detect/state_layout.h"
 #include "trace/tracer.h"
+#include "validate/batch_pictures.h"
 #include "validate/evaluator.h"
 #include "validate/stage_clock.h"
 
@@ -68,7 +70,12 @@ RankShare score_share(const StandaloneContext& context, const std::vector<BatchP
   }
   RankShare share;
   share.confusion = ConfusionMatrix(classes);
-  const bool keep = context.spec.save_txt || context.spec.save_json;
+  const bool keep_all = context.spec.save_txt || context.spec.save_json;
+  std::set<std::int64_t> pictured;
+  if (context.spec.plots) {
+    const std::vector<std::int64_t> images = pictured_images(plan);
+    pictured.insert(images.begin(), images.end());
+  }
   Tracer tracer;
   StageClock clock(context.device, [&](std::int64_t done) {
     if (context.progress) context.progress(done, static_cast<std::int64_t>(mine.size()));
@@ -79,7 +86,8 @@ RankShare score_share(const StandaloneContext& context, const std::vector<BatchP
   share.score = evaluator.score(context.model, *loader, mine,
                                 [&](std::int64_t image, std::span<const Detection> detections, std::span<const Label> labels) {
                                   share.confusion.add_image(detections, labels);
-                                  if (keep) share.detections.push_back({image, {detections.begin(), detections.end()}});
+                                  if (!keep_all && !pictured.contains(image)) return;
+                                  share.detections.push_back({image, {detections.begin(), detections.end()}});
                                 });
   share.seconds = clock.seconds();
   return share;

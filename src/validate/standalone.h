@@ -44,7 +44,7 @@ struct StandaloneResult {
   std::vector<ClassCurves> curves;      ///< One per class of metrics.classes; empty without a true positive.
   ConfusionMatrix confusion{0};
   std::map<std::string, double> seconds;  ///< Per stage, of the slowest rank; `total` is the wall time of all.
-  std::vector<ImageDetections> detections;  ///< In batch order; only where the spec saves them.
+  std::vector<ImageDetections> detections;  ///< In batch order: all where the spec saves them, else those of the pictures.
   std::int64_t candidate_limit_hits = 0, detection_limit_hits = 0;
   int input_h = 0, input_w = 0;  ///< Of the first batch.
 };

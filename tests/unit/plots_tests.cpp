@@ -193,13 +193,14 @@ TEST_CASE("a batch keeps its pixels and has each box in its class's colour, plan
   images[1].rgb = interleaved, images[1].planar = false, images[1].boxes[0].cls = 0, images[1].boxes[0].score = -1;
   write_batch_png(folder.path() / "batch.png", images, {"a", "b"});
   const Picture picture = read_png(folder.path() / "batch.png");
-  REQUIRE(picture.width == 2 * 96 + 4);
-  REQUIRE(picture.height == 64);
-  CHECK(picture.at(10, 10) == std::array<int, 3>{10, 200, 10});
-  CHECK(picture.at(100 + 10, 10) == std::array<int, 3>{10, 200, 10});
-  CHECK(picture.at(40, 35) == std::array<int, 3>{10, 200, 10});
-  CHECK(picture.count(19, 49, 40, 2, kRed) >= 70);
-  CHECK(picture.count(119, 49, 40, 2, kBlue) >= 70);
+  // Four times as large as they are: 400 px or a little less.
+  REQUIRE(picture.width == 2 * 4 * 96 + 4);
+  REQUIRE(picture.height == 4 * 64);
+  CHECK(picture.at(40, 40) == std::array<int, 3>{10, 200, 10});
+  CHECK(picture.at(388 + 40, 40) == std::array<int, 3>{10, 200, 10});
+  CHECK(picture.at(160, 140) == std::array<int, 3>{10, 200, 10});
+  CHECK(picture.count(80, 199, 160, 2, kRed) >= 280);
+  CHECK(picture.count(388 + 80, 199, 160, 2, kBlue) >= 280);
   images[0].rgb = images[0].rgb.first(100);
   CHECK_THROWS_WITH(write_batch_png(folder.path() / "bad.png", images, {"a", "b"}),
                     Catch::Contains("image 0 is 64 x 96 with 100 bytes"));

@@ -165,15 +165,3 @@ TEST_CASE("an opt.yaml of Python YOLOv5 is read, and what valbench does not have
   CHECK(spec.hyp.mosaic == 0.5);
   CHECK(spec.freeze.empty());
 }
-
-TEST_CASE("run folders are numbered exp, exp2, exp3") {
-  const ScratchFolder folder;
-  const fs::path exp = folder.path() / "exp";
-  CHECK(increment_path(exp) == exp);
-  fs::create_directory(exp);
-  CHECK(increment_path(exp) == folder.path() / "exp2");
-  fs::create_directory(folder.path() / "exp3");
-  CHECK(increment_path(exp) == folder.path() / "exp2");
-  fs::create_directory(folder.path() / "exp2");
-  CHECK(increment_path(exp) == folder.path() / "exp4");
-}

@@ -2,13 +2,14 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "data/yolo_dataset.h"
 #include "launch/launcher.h"
 #include "launch/train_folder.h"
+#include "main/commands/metrics_table.h"
 #include "main/commands/sweep_stages.h"
 #include "main/commands/train_console.h"
 #include "main/commands/train_resume.h"
 #include "record/run_store.h"
+#include "scenario/val_spec.h"
 
 namespace valbench {
 namespace {
@@ -70,6 +71,7 @@ PlannedTraining plan_training(const TrainArguments& command_line) {
 
 void write_inputs(const PlannedTraining& plan, const RunSpec& spec) {
   write_run_spec(spec, spec.folder / kSpecFile);
+  write_val_spec(closing_val_spec(spec, !plan.arguments.flag("noplots")), spec.folder / kValSpecFile);
   if (plan.choice == FolderChoice::resume) return;  // Its opt.yaml and hyp.yaml stay as they are.
   write_atomically(spec.folder / "opt.yaml", opt_yaml(plan.arguments, spec));
   write_atomically(spec.folder / "hyp.yaml", hyp_yaml(spec.hyp));
@@ -80,6 +82,13 @@ std::string advice_to_go_on(const fs::path& folder) {
   std::error_code none;
   const fs::path last = folder / "weights/last.safetensors";
   return fs::exists(last, none) ? "Go on with valbench train --resume " + last.string() : std::string();
+}
+
+/// The table of the closing validation, and what it is of; nothing where the training has not validated.
+void print_closing(const fs::path& folder) {
+  if (!fs::exists(folder / kMetricsFile)) return;
+  log_note("\nvalidation of " + validated_weights(folder / kMetricsFile).lexically_relative(folder).string() + ", fused:");
+  print_metrics(folder / kMetricsFile, false);
 }
 
 int report_end(const LaunchResult& result, const RunSpec& spec, double seconds) {
@@ -97,7 +106,8 @@ int report_end(const LaunchResult& result, const RunSpec& spec, double seconds) 
   const RunRecord record = read_run_record(spec.folder / kRunFile);
   for (const auto& warning : record.warnings) log_warning(warning);
   for (const auto& reason : record.invalid_reasons) log_warning(reason);
-  log_note(training_summary(record, read_data_config(spec.data).names, seconds));
+  log_note(training_summary(record, seconds));
+  print_closing(spec.folder);
   print_line(spec.folder.string());
   return kDone;
 }
@@ -116,7 +126,8 @@ int run_train(const TrainArguments& command_line) {
   SignalWatch signals;
   const std::int64_t begin_ns = now_ns();
   const LaunchResult result =
-      launch_run(spec, program, signals, [&](const RankProgress& progress) { console.show(progress, now_ns()); });
+      launch_run(spec, program, signals, [&](const RankProgress& progress) { console.show(progress, now_ns()); },
+                 {.closing_file = kValSpecFile});
   console.finish();
   return report_end(result, spec, seconds_between(begin_ns, now_ns()));
 }

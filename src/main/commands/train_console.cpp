@@ -19,20 +19,6 @@ std::string cell(const RankProgress& progress, const char* name, const char* for
   return fmt::format(fmt::runtime(format), found->second);
 }
 
-std::string class_rows(const ValidationRecord& best, const std::vector<std::string>& names) {
-  std::string rows = validation_row_header();
-  const auto row = [&](const std::string& name, std::int64_t labels, const auto& v) {
-    rows += fmt::format("\n{:>22}{:>11}{:>11}{:>11.3g}{:>11.3g}{:>11.3g}{:>11.3g}", name, best.images, labels,
-                        v.precision, v.recall, v.map50, v.map50_95);
-  };
-  row("all", best.labels, best);
-  for (const ClassRecord& c : best.classes) {
-    const auto index = static_cast<std::size_t>(c.cls);
-    row(index < names.size() ? names[index] : std::to_string(c.cls), c.labels, c);
-  }
-  return rows;
-}
-
 }  // namespace
 
 std::string train_row_header() {
@@ -86,6 +72,10 @@ void TrainConsole::show(const RankProgress& p, std::int64_t at_ns) {
     progress_.line(fmt::format("validation of epoch {}/{}\n", p.epoch, p.epochs - 1) + validation_row_header() + "\n" + validation_row(p));
     return;
   }
+  if (p.phase == "closing") {
+    progress_.update(1, -1, fmt::format("validating best: batch {}/{}", p.batch, p.batches), at_ns);
+    return;
+  }
   std::string text = fmt::format("epoch {}/{} {} {}/{}", p.epoch, p.epochs - 1, p.phase, p.batch, p.batches);
   for (const char* loss : {"box", "obj", "cls"}) {
     if (const auto found = p.values.find(loss); found != p.values.end())
@@ -94,16 +84,16 @@ void TrainConsole::show(const RankProgress& p, std::int64_t at_ns) {
   progress_.update(p.fraction(), seconds_left(p.fraction(), at_ns), text, at_ns);
 }
 
-std::string training_summary(const RunRecord& record, const std::vector<std::string>& names, double seconds) {
+std::string training_summary(const RunRecord& record, double seconds) {
   const int epochs = record.epochs.empty() ? 0 : record.epochs.back().epoch + 1;
-  std::string text = fmt::format("\n{} epochs completed in {}", epochs, format_duration(seconds));
+  const std::string text = fmt::format("\n{} {} completed in {}", epochs, epochs == 1 ? "epoch" : "epochs", format_duration(seconds));
   const auto& all = record.validations;
-  if (all.empty()) return text + "\nno validation, so there is no best epoch";
+  if (all.empty()) return text + "; no validation, so there is no best epoch";
   // Ties go to the later epoch, as they do for best.
   const auto best = std::max_element(all.begin(), all.end(), [](const auto& a, const auto& b) {
     return fitness_of(a) <= fitness_of(b);
   });
-  return text + fmt::format("\nbest epoch: {}\n", best->epoch) + class_rows(*best, names);
+  return text + fmt::format("; best epoch: {}", best->epoch);
 }
 
 }  // namespace valbench

@@ -35,7 +35,7 @@ class TrainConsole {
   double first_fraction_ = 0;
 };
 
-/// Epochs, time, and the best validation, class by class.
-std::string training_summary(const RunRecord& record, const std::vector<std::string>& names, double seconds);
+/// Epochs, time, and which epoch was best.
+std::string training_summary(const RunRecord& record, double seconds);
 
 }  // namespace valbench

@@ -2,12 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/subprocess.h"
@@ -15,13 +13,13 @@
 #include "launch/increment_path.h"
 #include "launch/launcher.h"
 #include "launch/rank_process.h"
+#include "main/commands/metrics_table.h"
 #include "main/commands/val.h"
 
 namespace valbench {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::ordered_json;
 
 constexpr int kRunFailed = 4, kInterrupted = 130;
 
@@ -115,29 +113,6 @@ std::string first_message(const RunSpec& layout) {
   return {};
 }
 
-void print_row(const std::string& name, std::int64_t images, const ordered_json& row) {
-  const auto number = [&](const char* key) { return row.at(key).get<double>(); };
-  print_line(fmt::format("{:>22}{:>11}{:>11}{:>11.3g}{:>11.3g}{:>11.3g}{:>11.3g}", name, images, row.at("labels").get<std::int64_t>(),
-                         number("precision"), number("recall"), number("map50"), number("map50_95")));
-}
-
-/// YOLOv5's table (reference yolov5.md §6.12) and speed line.
-void print_metrics(const ordered_json& metrics, const ValSpec& spec) {
-  constexpr std::size_t kManyClasses = 50;
-  for (const auto& warning : metrics.at("warnings")) log_warning(warning.get<std::string>());
-  const auto images = metrics.at("images").get<std::int64_t>();
-  print_line(fmt::format("{:>22}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}", "Class", "Images", "Instances", "P", "R", "mAP50", "mAP50-95"));
-  print_row("all", images, metrics);
-  const auto& classes = metrics.at("per_class");
-  if (classes.size() > 1 && (spec.verbose || classes.size() < kManyClasses)) {
-    for (const auto& [name, row] : classes.items()) print_row(name, images, row);
-  }
-  const auto& seconds = metrics.at("seconds");
-  const auto ms = [&](const char* stage) { return seconds.at(stage).get<double>() * 1e3 / static_cast<double>(std::max<std::int64_t>(1, images)); };
-  print_line(fmt::format("Speed: {:.1f} ms pre-process, {:.1f} ms inference, {:.1f} ms NMS per image at shape {}; {} in all", ms("h2d"),
-                         ms("forward"), ms("nms"), metrics.at("input_shape").dump(), format_duration(seconds.at("total").get<double>())));
-}
-
 int finish(const LaunchResult& result, const ValSpec& spec, const NewFolder& folder) {
   if (result.status == RunStatus::interrupted) {
     folder.remove();
@@ -153,7 +128,8 @@ int finish(const LaunchResult& result, const ValSpec& spec, const NewFolder& fol
     log_error(result.failure);
     return kRunFailed;
   }
-  print_metrics(ordered_json::parse(read_file(spec.folder / kMetricsFile)), spec);
+  print_metrics_warnings(spec.folder / kMetricsFile);
+  print_metrics(spec.folder / kMetricsFile, spec.verbose);
   log_note("results: " + spec.folder.string());
   return 0;
 }
@@ -179,7 +155,8 @@ int run_val(const ValOptions& options) {
       progress.update(done, done > 0 ? elapsed_s * (1 - done) / done : -1, fmt::format("{}  batch {}/{}", spec.name, p.batch, p.batches),
                       now_ns());
     };
-    result = launch_run(rank_layout(spec), program, signals, show, {"--val", kValSpecFile, kMetricsFile, false});
+    result = launch_run(rank_layout(spec), program, signals, show,
+                        {.option = "--val", .spec_file = kValSpecFile, .result_file = kMetricsFile, .failure_record = false});
   }
   return finish(result, spec, folder);
 }

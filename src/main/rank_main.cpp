@@ -10,10 +10,12 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "comm/rendezvous.h"
+#include "detect/weights/stored_network.h"
 #include "main/rank_start.h"
 #include "main/run_tracing.h"
 #include "main/training_sinks.h"
 #include "main/val_job.h"
+#include "train/auto_batch.h"
 #include "train/rank_job.h"
 #include "train/training_state.h"
 
@@ -52,6 +54,21 @@ std::function<void(std::int64_t, std::int64_t)> validation_progress() {
   return [sink = progress_to_controller()](std::int64_t batch, std::int64_t batches) { sink(0, batch, batches, "val"); };
 }
 
+/// One line of JSON: which model the file holds weights of (`model`, and `yaml` where it is none of YOLOv5's sizes), or the `error`.
+int describe_weights(const std::filesystem::path& file) {
+  nlohmann::json answer;
+  int code = 0;
+  try {
+    const StoredNetwork network = stored_network(read_model_weights(file), file);
+    answer = {{"model", network.name}, {"yaml", network.yaml}};
+  } catch (const InputError& error) {
+    answer = {{"error", error.what()}};
+    code = 2;
+  }
+  fmt::print("{}\n", answer.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace));
+  return code;
+}
+
 /// What the rank was started for: a training run, or a stand-alone validation.
 enum class RankTask { train, validate };
 
@@ -72,10 +89,14 @@ int run(const std::filesystem::path& spec_file, RankTask task, const std::filesy
     if (task == RankTask::validate) {
       return run_val_job(val, *communicator, device, rank == 0 ? validation_progress() : nullptr);
     }
+    settle_batch_size(spec);
     RunTracing instruments(spec, rank);
     const TrainingSinks sinks = rank == 0 && spec.scenario.empty() ? training_sinks(spec) : TrainingSinks{};
     std::optional<ValSpec> closing;
-    if (!closing_file.empty()) closing = read_val_spec(closing_file);
+    if (!closing_file.empty()) {
+      closing = read_val_spec(closing_file);
+      closing->batch_size = closing_val_spec(spec, closing->plots).batch_size;  // It may have been measured just now.
+    }
     run_rank_job(spec, *communicator, device, rank == 0 ? progress_to_controller() : ProgressSink(), instruments, sinks.epoch,
                  sinks.batch, closing);
   });
@@ -101,7 +122,8 @@ int describe_checkpoint(const std::filesystem::path& file) {
 
 int main(int argc, char** argv) {
   CLI::App app("One rank of a valbench run; started by valbench, torchrun, srun or mpirun.");
-  std::string spec, val, closing, checkpoint;
+  std::string spec, val, closing, checkpoint, weights;
+  app.add_option("--model-of", weights, "Print which model this file holds weights of, as one line of JSON");
   bool versions = false;
   app.add_option("--spec", spec, "spec.json of the run");
   app.add_option("--val", val, "val-spec.json of a stand-alone validation");
@@ -113,8 +135,8 @@ int main(int argc, char** argv) {
     fmt::print("{}\n", valbench::versions_json());
     return 0;
   }
-  if (!checkpoint.empty()) {
-    const int described = valbench::describe_checkpoint(checkpoint);
+  if (!checkpoint.empty() || !weights.empty()) {
+    const int described = weights.empty() ? valbench::describe_checkpoint(checkpoint) : valbench::describe_weights(weights);
     std::fflush(nullptr);
     _exit(described);
   }

@@ -47,7 +47,7 @@ void run_val_job(const ValSpec& spec, Communicator& communicator, c10::Device de
     std::vector<std::string> warnings = warnings_of(spec, *scanned, *loaded.model, *result);
     const auto undrawn = write_standalone_pictures(*result, spec, scanned, standalone_plan(spec, *scanned, *loaded.model));
     warnings.insert(warnings.end(), undrawn.begin(), undrawn.end());
-    write_standalone_files(*result, spec, *scanned, is_coco(data), describe_machine(device), warnings);
+    write_standalone_files(*result, spec, *scanned, data, describe_machine(device), warnings);
   }
   communicator.barrier();  // No rank leaves while rank 0 still writes: a closed store would look like a dead rank.
 }

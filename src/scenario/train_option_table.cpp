@@ -14,7 +14,7 @@ const std::vector<TrainOption>& train_options() {
       {"data", "", kValue, "", "", "data.yaml of the data set (`valbench synth` makes one); always needed"},
       {"hyp", "", kValue, "scratch-low", "", "Hyperparameters: scratch-low, VOC, ... or a YAML file"},
       {"epochs", "", kValue, "100", "", "Epochs in all"},
-      {"batch_size", "--batch", kValue, "16", "", "Images per step over all ranks"},
+      {"batch_size", "--batch", kValue, "16", "", "Images per step over all ranks; -1 = as many as one GPU holds, 16 on a CPU"},
       {"imgsz", "--img,--img-size", kValue, "640", "", "Image size, pixels; rounded up to a multiple of the stride"},
       {"rect", "", kFlag, "false", "", "Rectangular training batches: no mosaic, no shuffling"},
       {"resume", "", OptionKind::optional_value, "false", "true",

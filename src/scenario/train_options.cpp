@@ -161,6 +161,22 @@ std::string freeze_yaml(const std::string& given) {
   return "[" + list + "]";
 }
 
+/// YOLOv5 measures what a GPU holds, and takes 16 on a CPU (reference yolov5.md §4.6).
+constexpr const char *kAutoBatch = "-1", *kCpuBatch = "16";
+
+void settle_auto_batch(Scenario& scenario) {
+  RunSpec& spec = scenario.base;
+  if (spec.ranks > 1) {
+    throw InputError("--batch-size -1 on " + std::to_string(spec.ranks) +
+                     " ranks: one GPU's memory is measured, so it needs a single rank. Give the images per step over all ranks");
+  }
+  if (spec.device == DeviceKind::cuda) {
+    spec.batch_size = -1;  // The rank measures.
+  } else {
+    scenario.notices.push_back(std::string("--batch-size -1: batch ") + kCpuBatch + ", as in YOLOv5: only a GPU's memory is measured");
+  }
+}
+
 std::vector<Override> translate(const TrainArguments& arguments, const Machine& machine) {
   check_data_option(arguments.value("data"));
   const std::string weights = checked_weights(arguments), ranks = ranks_text(arguments);
@@ -169,7 +185,10 @@ std::vector<Override> translate(const TrainArguments& arguments, const Machine& 
   keys.set("cfg", "model", model_text(arguments, weights));
   keys.set("data", "data", arguments.value("data"));
   keys.set("hyp", "hyp", hyp_text(arguments.value("hyp")));
-  for (const auto& [option, key] : kPlainKeys) keys.set(option, key, arguments.value(option));
+  for (const auto& [option, key] : kPlainKeys) {
+    const std::string value = arguments.value(option);
+    keys.set(option, key, option == "batch_size" && value == kAutoBatch ? kCpuBatch : value);
+  }
   keys.set("device", "device", device_text(arguments.value("device")));
   keys.set("ranks", "ranks", ranks);
   keys.set("workers", "workers", workers_text(arguments, ranks, machine));
@@ -199,6 +218,7 @@ std::string shown_option(std::string_view name) {
 Scenario parse_train_options(const TrainArguments& arguments, const Machine& machine) {
   Scenario scenario = parse_training(translate(arguments, machine), machine);
   RunSpec& spec = scenario.base;
+  if (arguments.value("batch_size") == kAutoBatch) settle_auto_batch(scenario);
   spec.validation.name = to_string(spec.validation.placement);
   spec.verify = VerifyMode::none;  // The gate of comparisons; a single training has nothing to compare.
   return scenario;

@@ -37,6 +37,7 @@ SafetensorsFile checkpoint_content(const DetectionModel& model, const at::Tensor
                       {"names", fmt::format("{}", fmt::join(info.class_names, ","))},
                       {"epoch", std::to_string(info.epoch)},
                       {"fitness", fmt::format("{:.17g}", info.fitness)}};
+  if (!info.model_yaml.empty()) content.metadata["yaml_text"] = info.model_yaml;
   return content;
 }
 

@@ -19,6 +19,7 @@ struct CheckpointInfo {
   double fitness = 0;
   std::vector<std::string> class_names;
   at::Tensor batches_tracked = {};  ///< That belong to the flat state, as batches_tracked() gave them; undefined: the model's own.
+  std::string model_yaml = {};  ///< Text of the model's own YAML file; empty for YOLOv5's sizes.
 };
 
 /// The counters of batches that a model's norm layers have seen, copied; they are no part of the flat state.

@@ -54,8 +54,7 @@ std::vector<std::string> run_closing_validation(const ClosingContext& context) {
   const fs::path weights = shared_weights(context);
   if (weights.empty()) return {};
   const DataConfig data = read_data_config(context.spec.data);
-  const bool coco = is_coco(data);
-  const ValSpec spec = settled_spec(context.spec, weights, coco);
+  const ValSpec spec = settled_spec(context.spec, weights, is_coco(data));
   const auto dataset = dataset_of(context, data);
   const std::unique_ptr<DetectionModel> model = context.trained.clone();
   load_model_weights(weights, {.ema = true, .whole = true}, *model);
@@ -63,7 +62,7 @@ std::vector<std::string> run_closing_validation(const ClosingContext& context) {
   const auto result = validate_standalone({spec, communicator, dataset, *model, context.device, context.progress});
   if (!result) return {};
   std::vector<std::string> warnings = write_standalone_pictures(*result, spec, dataset, standalone_plan(spec, *dataset, *model));
-  write_standalone_files(*result, spec, *dataset, coco, context.machine, warnings);
+  write_standalone_files(*result, spec, *dataset, data, context.machine, warnings);
   return warnings;
 }
 

@@ -9,9 +9,11 @@
 
 #include "base/cache_folder.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "data/data_loader.h"
 #include "detect/detection_model.h"
+#include "scenario/layer_table.h"
 #include "scenario/rank_roles.h"
 #include "train/checkpoint.h"
 #include "train/closing_validation.h"
@@ -179,6 +181,7 @@ void run_rank_job(const RunSpec& spec, Communicator& communicator, c10::Device d
   trainer_parts.on_batch = on_batch;
   if (parts.resumed) restore_loop(spec, *parts.resumed, trainer_parts);
   parts.resumed.reset();
+  if (is_model_file(spec.model)) trainer_parts.model_yaml = read_file(spec.model);
   Trainer trainer(std::move(trainer_parts));
   if (&groups.training != &groups.world) communicator.barrier();  // The clock starts when those that only validate are ready too.
   record.startup_s = seconds_since_process_start();

@@ -220,7 +220,7 @@ void Trainer::save_late_best(bool final_epoch) {
 }
 
 CheckpointInfo Trainer::info_of(int epoch, at::Tensor batches_tracked) const {
-  return {epoch, ledger_.fitness_of(epoch), parts_.class_names, std::move(batches_tracked)};
+  return {epoch, ledger_.fitness_of(epoch), parts_.class_names, std::move(batches_tracked), parts_.model_yaml};
 }
 
 std::filesystem::path Trainer::weights_file(const std::string& name) const {

@@ -43,6 +43,7 @@ struct TrainerParts {
   BatchSink on_batch = {};
   std::optional<EarlyStopping::Progress> stopping = {};  ///< Of an exact continuation, as `class_map` is.
   std::vector<double> class_map = {};
+  std::string model_yaml = {};  ///< Of a model file, for the checkpoints.
 };
 
 /// What one rank measured.

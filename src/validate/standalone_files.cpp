@@ -65,14 +65,6 @@ std::string confusion_csv(const StandaloneResult& result) {
   return text;
 }
 
-/// COCO's category number of an 80-class index: 1..90 without the ten that no image shows.
-int coco_category(int cls) {
-  constexpr int kMissing[] = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83};
-  int category = cls + 1;
-  for (const int missing : kMissing) category += category >= missing ? 1 : 0;
-  return category;
-}
-
 /// Python's round(x, digits): the nearest decimal number, read back.
 double rounded(float value, int digits) {
   return std::strtod(fmt::format("{:.{}f}", static_cast<double>(value), digits).c_str(), nullptr);
@@ -83,12 +75,6 @@ struct CentreBox {
   float x, y, w, h;
 };
 CentreBox centre_box(const Detection& d) { return {(d.x1 + d.x2) / 2, (d.y1 + d.y2) / 2, d.x2 - d.x1, d.y2 - d.y1}; }
-
-ordered_json image_id(const fs::path& file) {
-  const std::string stem = file.stem().string();
-  const bool number = !stem.empty() && stem.size() < 19 && stem.find_first_not_of("0123456789") == std::string::npos;
-  return number ? ordered_json(std::stoll(stem)) : ordered_json(stem);
-}
 
 ordered_json class_metrics(const ClassRecord& c) {
   return {{"labels", c.labels}, {"precision", c.precision}, {"recall", c.recall}, {"map50", c.map50}, {"map50_95", c.map50_95}};
@@ -107,13 +93,14 @@ std::vector<std::string> unique_class_names(const std::vector<std::string>& name
 }
 
 std::string metrics_to_json(const StandaloneResult& result, const ValSpec& spec, const MachineRecord& machine,
-                            const std::vector<std::string>& warnings) {
+                            const std::vector<std::string>& warnings, const std::optional<CocoScore>& coco) {
   const ValidationRecord& m = result.metrics;
   ordered_json json{{"images", m.images},       {"labels", m.labels}, {"detections", m.detections}, {"precision", m.precision},
                     {"recall", m.recall},       {"map50", m.map50},   {"map50_95", m.map50_95}};
   json["per_class"] = ordered_json::object();
   const auto names = unique_class_names(result.names);
   for (const ClassRecord& c : m.classes) json["per_class"][names.at(static_cast<std::size_t>(c.cls))] = class_metrics(c);
+  if (coco) json["coco"] = coco_score_to_json(*coco);
   json["candidate_limit_hits"] = result.candidate_limit_hits;
   json["detection_limit_hits"] = result.detection_limit_hits;
   json["input_shape"] = {spec.batch_size, 3, result.input_h, result.input_w};
@@ -151,12 +138,12 @@ void write_detection_texts(const StandaloneResult& result, const YoloDataset& da
 std::string coco_predictions(const StandaloneResult& result, const YoloDataset& dataset, bool coco_ids) {
   std::string text = "[";
   for (const ImageDetections& image : result.detections) {
-    const ordered_json id = image_id(dataset.images.at(static_cast<std::size_t>(image.image)).file);
+    const ordered_json id = coco_image_id(dataset.images.at(static_cast<std::size_t>(image.image)).file);
     for (const Detection& d : image.detections) {
       const CentreBox box = centre_box(d);
       const int cls = static_cast<int>(d.cls);
       const ordered_json row{{"image_id", id},
-                             {"category_id", coco_ids ? coco_category(cls) : cls},
+                             {"category_id", coco_category(cls, coco_ids)},
                              {"bbox", {rounded(box.x - box.w / 2, 3), rounded(box.y - box.h / 2, 3), rounded(box.w, 3), rounded(box.h, 3)}},
                              {"score", rounded(d.score, 5)}};
       text += (text.size() > 1 ? ",\n" : "") + row.dump();
@@ -169,14 +156,17 @@ bool is_coco(const DataConfig& data) {
   return data.val.size() == 1 && data.val.front().generic_string().ends_with("coco/val2017.txt");
 }
 
-void write_standalone_files(const StandaloneResult& result, const ValSpec& spec, const YoloDataset& dataset, bool coco,
+void write_standalone_files(const StandaloneResult& result, const ValSpec& spec, const YoloDataset& dataset, const DataConfig& data,
                             const MachineRecord& machine, const std::vector<std::string>& warnings) {
   if (spec.plots) write_curve_files(result, spec.folder);
   if (spec.save_txt) write_detection_texts(result, dataset, spec.save_conf, spec.folder);
+  std::optional<CocoScore> coco;
   if (spec.save_json) {
-    write_atomically(spec.folder / (spec.weights.stem().string() + "_predictions.json"), coco_predictions(result, dataset, coco));
+    const fs::path predictions = spec.folder / (spec.weights.stem().string() + "_predictions.json");
+    write_atomically(predictions, coco_predictions(result, dataset, is_coco(data)));
+    coco = score_coco(predictions, dataset, data, spec.folder, spec.torch_threads);
   }
-  write_atomically(spec.folder / kMetricsFile, metrics_to_json(result, spec, machine, warnings));
+  write_atomically(spec.folder / kMetricsFile, metrics_to_json(result, spec, machine, warnings, coco));
 }
 
 }  // namespace valbench

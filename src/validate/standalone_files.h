@@ -3,17 +3,20 @@
 #pragma once
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "data/yolo_dataset.h"
+#include "validate/coco_score.h"
 #include "validate/standalone.h"
 
 namespace valbench {
 
-/// metrics.json: counts, precision, recall, map50, map50_95, the same per class by name, seconds per stage, settings, versions.
+/// metrics.json: counts, precision, recall, map50, map50_95, the same per class by name, COCO's numbers where they
+/// were computed, seconds per stage, settings, versions.
 std::string metrics_to_json(const StandaloneResult& result, const ValSpec& spec, const MachineRecord& machine,
-                            const std::vector<std::string>& warnings);
+                            const std::vector<std::string>& warnings, const std::optional<CocoScore>& coco = {});
 
 /// Number of every class's row in `names`, made unique: a second class of the same name becomes `NAME (2)`, by its index.
 std::vector<std::string> unique_class_names(const std::vector<std::string>& names);
@@ -35,7 +38,7 @@ std::string coco_predictions(const StandaloneResult& result, const YoloDataset& 
 bool is_coco(const DataConfig& data);
 
 /// Everything that the spec asks for, metrics.json last. Rank 0 only.
-void write_standalone_files(const StandaloneResult& result, const ValSpec& spec, const YoloDataset& dataset, bool coco,
+void write_standalone_files(const StandaloneResult& result, const ValSpec& spec, const YoloDataset& dataset, const DataConfig& data,
                             const MachineRecord& machine, const std::vector<std::string>& warnings);
 
 }  // namespace valbench

@@ -82,10 +82,13 @@ TEST_CASE("one rank and two ranks give the same metrics.json, curves, matrix and
   CHECK(numbers.at("map50").get<double>() > 0.05);
   const fs::path runs = box.sandbox().path() / "runs/val";
   for (const char* file : {"confusion_matrix.csv", "PR_curve.csv", "F1_curve.csv", "P_curve.csv", "R_curve.csv",
-                           "quickstart_predictions.json"}) {
+                           "quickstart_predictions.json", "coco_ground_truth.json"}) {
     INFO(file);
     CHECK(read_file(runs / "exp" / file) == read_file(runs / "exp2" / file));
   }
+  // COCO's definition has ten IoU thresholds as YOLOv5's has, and another way to interpolate.
+  CHECK(numbers.at("coco").at("ap").get<double>() == Approx(numbers.at("map50_95").get<double>()).margin(0.03));
+  CHECK_THAT(one.output, Contains("COCO AP 0.") && Contains("COCO AR 0."));
   std::int64_t lines = 0;
   for (const auto& entry : fs::directory_iterator(runs / "exp/labels")) {
     const std::string text = read_file(entry.path());

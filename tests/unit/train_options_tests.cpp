@@ -77,6 +77,18 @@ TEST_CASE("--device takes YOLOv5's spelling, and names as many ranks as GPUs") {
   CHECK_THAT(Options().with("device", "0").error(), Contains("--device 0: there is no usable GPU: no driver"));
 }
 
+TEST_CASE("--batch-size -1 is 16 with a note on a CPU, left to the rank on a GPU, and refused on several") {
+  Options options;
+  options.with("batch_size", "-1");
+  const Scenario cpu = parse_train_options(options.arguments, kTwoCores);
+  CHECK(cpu.base.batch_size == 16);
+  REQUIRE(cpu.notices.size() == 1);
+  CHECK_THAT(cpu.notices[0], Catch::StartsWith("--batch-size -1: batch 16"));
+  CHECK(Options().with("batch_size", "-1").with("device", "1").spec(kFourGpus).batch_size == -1);
+  CHECK_THAT(Options().with("batch_size", "-1").with("device", "0,1").error(kFourGpus), Catch::StartsWith("--batch-size -1 on 2 ranks"));
+  CHECK_THAT(Options().with("batch_size", "-2").error(), Contains("--batch-size -2: out of range"));
+}
+
 TEST_CASE("names of YOLOv5's own files stand for the built-in model and hyperparameters") {
   CHECK(Options().with("cfg", "models/yolov5n.yaml").spec().model == "yolov5n");
   const RunSpec voc = Options().with("hyp", "data/hyps/hyp.VOC.yaml").spec();

@@ -67,12 +67,18 @@ ModelWeights read_model_weights(const std::filesystem::path& file) {
     }
     std::stringstream names(content.metadata["names"]);
     for (std::string name; std::getline(names, name, ',');) weights.class_names.push_back(name);
+    weights.yaml_text = content.metadata["yaml_text"];
+    weights.yaml_file = content.metadata["model"];
   } else {
     PtCheckpoint checkpoint = read_pt_checkpoint(file);  // Says what a file that is neither is.
     weights.model = std::move(checkpoint.model);
     weights.ema = std::move(checkpoint.ema);
     weights.class_names = std::move(checkpoint.class_names);
     weights.yaml = std::move(checkpoint.yaml);
+    // JSON is YAML, too.
+    weights.yaml_text = weights.yaml.is_object() ? weights.yaml.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)
+                                                 : std::move(checkpoint.yaml_text);
+    weights.yaml_file = std::move(checkpoint.yaml_file);
   }
   describe(weights);
   return weights;

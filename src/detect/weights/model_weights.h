@@ -17,6 +17,8 @@ struct ModelWeights {
   int classes = 0;                       ///< By the shape of its last layer; 0 = unknown.
   std::vector<std::string> class_names;  ///< Empty = not stored.
   nlohmann::ordered_json yaml;           ///< The model's configuration, null where it is not stored.
+  std::string yaml_text;                 ///< The same as text of a model YAML; empty = not stored.
+  std::string yaml_file;                 ///< What it was read from: yolov5n.yaml.
 
   const NamedTensors& best() const { return ema.empty() ? model : ema; }
 };

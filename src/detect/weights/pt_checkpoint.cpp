@@ -40,6 +40,7 @@ class Interpreter {
       read_names(graph_.find(root, "names"));
       out_.yaml_file = text(graph_.find(root, "yaml_file"));
       out_.yaml = graph_.to_json(graph_.find(root, "yaml"));
+      out_.yaml_text = text(graph_.find(root, "yaml_text"));
     } else {
       archive_.fail(fmt::format("it has no model: its keys are {}", keys(root)));
     }

@@ -31,6 +31,7 @@ struct PtCheckpoint {
   NamedTensors ema;                     ///< Empty in a stripped file, whose model is the EMA.
   std::string model_class;              ///< models.yolo.DetectionModel; empty for a state dict.
   std::string yaml_file;                ///< yolov5n.yaml
+  std::string yaml_text;                ///< The file's text, in valbench's own files of other models.
   nlohmann::ordered_json yaml;          ///< The model's configuration; null in a state dict.
   std::vector<std::string> class_names;
   int epoch = -1;                       ///< Last finished one; -1 after a finished training.

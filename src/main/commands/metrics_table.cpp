@@ -20,6 +20,25 @@ void print_row(const std::string& name, std::int64_t images, const ordered_json&
                          number("precision"), number("recall"), number("map50"), number("map50_95")));
 }
 
+/// `0.374`, or a dash where no label stands for a number.
+std::string coco_number(const ordered_json& coco, const char* name) {
+  const auto& value = coco.at(name);
+  return value.is_null() ? "-" : fmt::format("{:.3f}", value.get<double>());
+}
+
+/// Two lines: precision and recall.
+void print_coco(const ordered_json& coco) {
+  if (coco.contains("reason")) {
+    print_line("COCO: " + coco.at("reason").get<std::string>());
+    return;
+  }
+  const auto number = [&](const char* name) { return coco_number(coco, name); };
+  print_line(fmt::format("COCO AP {} (at IoU .50 {}, .75 {}; small {}, medium {}, large {})", number("ap"), number("ap50"), number("ap75"),
+                         number("ap_small"), number("ap_medium"), number("ap_large")));
+  print_line(fmt::format("COCO AR {} (of 1 detection {}, of 10 {}; small {}, medium {}, large {})", number("ar100"), number("ar1"),
+                         number("ar10"), number("ar_small"), number("ar_medium"), number("ar_large")));
+}
+
 void print_speed(const ordered_json& metrics, std::int64_t images) {
   const auto& seconds = metrics.at("seconds");
   const auto ms = [&](const char* stage) { return seconds.at(stage).get<double>() * 1e3 / static_cast<double>(std::max<std::int64_t>(1, images)); };
@@ -39,6 +58,7 @@ void print_metrics(const std::filesystem::path& metrics_file, bool verbose) {
   if (classes.size() > 1 && (verbose || classes.size() < kManyClasses)) {
     for (const auto& [name, row] : classes.items()) print_row(name, images, row);
   }
+  if (metrics.contains("coco")) print_coco(metrics.at("coco"));
   print_speed(metrics, images);
 }
 

@@ -1,10 +1,14 @@
+#include <algorithm>
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/path_kind.h"
 #include "launch/launcher.h"
 #include "launch/train_folder.h"
 #include "main/commands/metrics_table.h"
+#include "main/commands/model_of_weights.h"
 #include "main/commands/sweep_stages.h"
 #include "main/commands/train_console.h"
 #include "main/commands/train_resume.h"
@@ -41,6 +45,13 @@ fs::path wanted_folder(const TrainArguments& arguments, const RunSpec& spec) {
 /// Of the data set, as the model will have them.
 int class_count(const RunSpec& spec) { return spec.single_cls ? 1 : static_cast<int>(read_data_config(spec.data).names.size()); }
 
+/// `--weights yolov5s.pt` alone is enough: the file says which model it is of. From here on it is as if --cfg had named it.
+void name_model(TrainArguments& arguments) {
+  const std::string weights = arguments.value("weights");
+  if (weights.empty() || !arguments.value("cfg").empty() || !is_file(weights)) return;
+  arguments.given["cfg"] = model_of_weights_file(weights, checked_rank_program());
+}
+
 PlannedTraining plan_training(const TrainArguments& command_line) {
   PlannedTraining plan;
   plan.arguments = command_line;
@@ -49,6 +60,7 @@ PlannedTraining plan_training(const TrainArguments& command_line) {
     resume = resume_point(command_line);
     plan.arguments = resume.arguments;
   }
+  name_model(plan.arguments);
   const Scenario scenario = parse_train_options(plan.arguments, find_machine());
   plan.spec = scenario.base;
   plan.spec.resume = resume.checkpoint;
@@ -91,7 +103,8 @@ void print_closing(const fs::path& folder) {
   print_metrics(folder / kMetricsFile, false);
 }
 
-int report_end(const LaunchResult& result, const RunSpec& spec, double seconds) {
+/// \param shown warnings that were printed when the training began.
+int report_end(const LaunchResult& result, const RunSpec& spec, const std::vector<std::string>& shown, double seconds) {
   const std::string advice = advice_to_go_on(spec.folder);
   if (result.status == RunStatus::interrupted) {
     log_note(advice.empty() ? "stopped before the first checkpoint" : "stopped. " + advice);
@@ -104,7 +117,9 @@ int report_end(const LaunchResult& result, const RunSpec& spec, double seconds) 
     return kRunFailed;
   }
   const RunRecord record = read_run_record(spec.folder / kRunFile);
-  for (const auto& warning : record.warnings) log_warning(warning);
+  for (const auto& warning : record.warnings) {
+    if (std::find(shown.begin(), shown.end(), warning) == shown.end()) log_warning(warning);
+  }
   for (const auto& reason : record.invalid_reasons) log_warning(reason);
   log_note(training_summary(record, seconds));
   print_closing(spec.folder);
@@ -123,13 +138,14 @@ int run_train(const TrainArguments& command_line) {
   spec.run_id = folder.path().filename().string();
   write_inputs(plan, spec);
   TrainConsole console(spec, plan.images);
+  for (const auto& warning : plan.warnings) log_warning(warning);
   SignalWatch signals;
   const std::int64_t begin_ns = now_ns();
   const LaunchResult result =
       launch_run(spec, program, signals, [&](const RankProgress& progress) { console.show(progress, now_ns()); },
                  {.closing_file = kValSpecFile});
   console.finish();
-  return report_end(result, spec, seconds_between(begin_ns, now_ns()));
+  return report_end(result, spec, plan.warnings, seconds_between(begin_ns, now_ns()));
 }
 
 }  // namespace valbench

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "scenario/layer_table.h"
 
 namespace valbench {
 namespace {
@@ -47,8 +48,9 @@ std::string validation_row(const RankProgress& p) {
 
 TrainConsole::TrainConsole(const RunSpec& spec, const ImageCounts& images) {
   const std::string device = to_string(spec.device) + (spec.amp == AmpMode::off ? "" : ", " + to_string(spec.amp));
-  progress_.line(fmt::format("{}, {} px, {} epochs, batch {} on {} {} ({}); {} training and {} validation images",
-                             spec.model, spec.imgsz, spec.epochs, spec.batch_size, spec.ranks,
+  const std::string batch = spec.batch_size < 0 ? "auto" : std::to_string(spec.batch_size);
+  progress_.line(fmt::format("{}, {} px, {} {}, batch {} on {} {} ({}); {} training and {} validation images",
+                             model_name(spec.model), spec.imgsz, spec.epochs, spec.epochs == 1 ? "epoch" : "epochs", batch, spec.ranks,
                              spec.ranks == 1 ? "rank" : "ranks", device, images.train, images.val));
   progress_.line("results to " + spec.folder.string());
 }

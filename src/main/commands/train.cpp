@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path_kind.h"
+#include "data/yolo_dataset.h"
 #include "launch/launcher.h"
 #include "launch/train_folder.h"
 #include "main/commands/metrics_table.h"

@@ -80,11 +80,11 @@ class C10dCommunicator final : public Communicator {
 
   int rank() const override { return rank_; }
   int world_size() const override { return world_size_; }
-  std::unique_ptr<PendingCollective> all_reduce_sum(at::Tensor tensor) override;
-  void broadcast(at::Tensor tensor, int root) override;
-  void barrier() override;
-  std::vector<std::vector<std::byte>> gather_bytes(std::span<const std::byte> bytes, int root) override;
-  std::vector<std::byte> broadcast_bytes(std::span<const std::byte> bytes, int root) override;
+  std::unique_ptr<PendingCollective> all_reduce_sum(at::Tensor tensor, CallSite) override;
+  void broadcast(at::Tensor tensor, int root, CallSite) override;
+  void barrier(CallSite) override;
+  std::vector<std::vector<std::byte>> gather_bytes(std::span<const std::byte> bytes, int root, CallSite) override;
+  std::vector<std::byte> broadcast_bytes(std::span<const std::byte> bytes, int root, CallSite) override;
   std::vector<CollectiveEvent> take_events() override;
   void set_epoch(int epoch) override { epoch_ = epoch; }
   Communicator& make_group(const std::string& name, const std::vector<int>& members, bool host_only) override;
@@ -161,7 +161,7 @@ Communicator& C10dCommunicator::make_group(const std::string& name, const std::v
       std::make_unique<C10dCommunicator>(group, root_, host_only ? c10::Device(c10::DeviceType::CPU) : device_));
 }
 
-std::unique_ptr<PendingCollective> C10dCommunicator::all_reduce_sum(at::Tensor tensor) {
+std::unique_ptr<PendingCollective> C10dCommunicator::all_reduce_sum(at::Tensor tensor, CallSite) {
   auto event = std::make_shared<CollectiveEvent>();
   event->bytes = static_cast<std::int64_t>(tensor.nbytes());
   event->epoch = epoch_;
@@ -174,14 +174,14 @@ std::unique_ptr<PendingCollective> C10dCommunicator::all_reduce_sum(at::Tensor t
   return std::make_unique<PendingWork>(std::move(work));
 }
 
-void C10dCommunicator::broadcast(at::Tensor tensor, int root) {
+void C10dCommunicator::broadcast(at::Tensor tensor, int root, CallSite) {
   std::vector<at::Tensor> tensors{tensor};
   group_of(tensor).broadcast(tensors, {.rootRank = root})->wait();
 }
 
-void C10dCommunicator::barrier() { gloo_->barrier()->wait(kGroupTimeout); }
+void C10dCommunicator::barrier(CallSite) { gloo_->barrier()->wait(kGroupTimeout); }
 
-std::vector<std::vector<std::byte>> C10dCommunicator::gather_bytes(std::span<const std::byte> bytes, int root) {
+std::vector<std::vector<std::byte>> C10dCommunicator::gather_bytes(std::span<const std::byte> bytes, int root, CallSite) {
   std::vector<at::Tensor> mine{at::full({1}, static_cast<std::int64_t>(bytes.size()), at::kLong)};
   std::vector<std::vector<at::Tensor>> sizes(1);
   for (int r = 0; r < world_size_; ++r) sizes[0].push_back(at::zeros({1}, at::kLong));
@@ -204,7 +204,7 @@ std::vector<std::vector<std::byte>> C10dCommunicator::gather_bytes(std::span<con
   return all;
 }
 
-std::vector<std::byte> C10dCommunicator::broadcast_bytes(std::span<const std::byte> bytes, int root) {
+std::vector<std::byte> C10dCommunicator::broadcast_bytes(std::span<const std::byte> bytes, int root, CallSite) {
   std::vector<at::Tensor> size{at::full({1}, static_cast<std::int64_t>(bytes.size()), at::kLong)};
   gloo_->broadcast(size, {.rootRank = root})->wait(kGroupTimeout);
   std::vector<std::byte> data(static_cast<std::size_t>(size[0].item<std::int64_t>()));

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,6 +39,9 @@ class KeyStore {
   virtual std::string wait_for(const std::string& key) = 0;
 };
 
+/// Where a collective is called from: what the collective checker reports.
+using CallSite = std::source_location;
+
 /// Every rank issues the same sequence of collectives. Used by one thread only.
 class Communicator {
  public:
@@ -45,13 +49,15 @@ class Communicator {
   virtual int rank() const = 0;
   virtual int world_size() const = 0;
 
-  virtual std::unique_ptr<PendingCollective> all_reduce_sum(at::Tensor tensor) = 0;  ///< In place, contiguous.
-  virtual void broadcast(at::Tensor tensor, int root) = 0;
-  virtual void barrier() = 0;
+  virtual std::unique_ptr<PendingCollective> all_reduce_sum(at::Tensor tensor,  ///< In place, contiguous.
+                                                            CallSite site = CallSite::current()) = 0;
+  virtual void broadcast(at::Tensor tensor, int root, CallSite site = CallSite::current()) = 0;
+  virtual void barrier(CallSite site = CallSite::current()) = 0;
   /// Every rank's bytes, on `root` only (empty elsewhere); index = rank.
-  virtual std::vector<std::vector<std::byte>> gather_bytes(std::span<const std::byte> bytes, int root) = 0;
+  virtual std::vector<std::vector<std::byte>> gather_bytes(std::span<const std::byte> bytes, int root,
+                                                           CallSite site = CallSite::current()) = 0;
   /// Root's bytes on every rank.
-  virtual std::vector<std::byte> broadcast_bytes(std::span<const std::byte> bytes, int root) = 0;
+  virtual std::vector<std::byte> broadcast_bytes(std::span<const std::byte> bytes, int root, CallSite site = CallSite::current()) = 0;
 
   /// Gradient collectives since the last call, in order. Empty for one rank.
   virtual std::vector<CollectiveEvent> take_events() = 0;

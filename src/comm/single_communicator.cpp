@@ -33,13 +33,15 @@ class SingleCommunicator final : public Communicator {
  public:
   int rank() const override { return 0; }
   int world_size() const override { return 1; }
-  std::unique_ptr<PendingCollective> all_reduce_sum(at::Tensor) override { return std::make_unique<Done>(); }
-  void broadcast(at::Tensor, int) override {}
-  void barrier() override {}
-  std::vector<std::vector<std::byte>> gather_bytes(std::span<const std::byte> bytes, int) override {
+  std::unique_ptr<PendingCollective> all_reduce_sum(at::Tensor, CallSite) override { return std::make_unique<Done>(); }
+  void broadcast(at::Tensor, int, CallSite) override {}
+  void barrier(CallSite) override {}
+  std::vector<std::vector<std::byte>> gather_bytes(std::span<const std::byte> bytes, int, CallSite) override {
     return {{bytes.begin(), bytes.end()}};
   }
-  std::vector<std::byte> broadcast_bytes(std::span<const std::byte> bytes, int) override { return {bytes.begin(), bytes.end()}; }
+  std::vector<std::byte> broadcast_bytes(std::span<const std::byte> bytes, int, CallSite) override {
+    return {bytes.begin(), bytes.end()};
+  }
   std::vector<CollectiveEvent> take_events() override { return {}; }
   void set_epoch(int) override {}
   Communicator& make_group(const std::string&, const std::vector<int>&, bool) override { return *this; }

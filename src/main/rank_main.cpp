@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "comm/collective_error.h"
+#include "comm/collective_watch.h"
 #include "comm/rendezvous.h"
 #include "detect/weights/stored_network.h"
 #include "main/rank_start.h"
@@ -36,17 +38,31 @@ void report_failure(const std::filesystem::path& folder, int rank, const std::st
 
 /// Runs `work`; what it throws is reported and becomes an exit code.
 template <class Work>
-int guarded(const RunSpec& spec, const int& rank, const Work& work) {
+int guarded(const RunSpec& spec, const int& rank, const std::unique_ptr<CollectiveWatch>& watch, const Work& work) {
   try {
     work();
     return 0;
   } catch (const InputError& error) {
     report_failure(spec.folder, rank, error.what());
     return 2;
+  } catch (const CollectiveError& error) {
+    const std::string verdict = watch ? watch->verdict() : std::string();
+    report_failure(spec.folder, rank, verdict.empty() ? error.what() : verdict + ". So " + error.what());
+    return 4;
   } catch (const std::exception& error) {
     report_failure(spec.folder, rank, explain(error, spec));
     return 4;
   }
+}
+
+/// The collective checker of this rank. What it finds ends the process: the rank itself may hang.
+std::unique_ptr<CollectiveWatch> start_watch(const Rendezvous& rendezvous, const RunSpec& spec) {
+  return std::make_unique<CollectiveWatch>(rendezvous, spec.hang_timeout_s,
+                                           [folder = spec.folder, rank = rendezvous.rank](const std::string& what) {
+                                             report_failure(folder, rank, what);
+                                             std::fflush(nullptr);
+                                             _exit(4);
+                                           });
 }
 
 /// Batches done, as the controller reads them.
@@ -76,8 +92,9 @@ enum class RankTask { train, validate };
 int run(const std::filesystem::path& spec_file, RankTask task, const std::filesystem::path& closing_file = {}) {
   int rank = 0;
   RunSpec spec;
+  std::unique_ptr<CollectiveWatch> watch;
   std::unique_ptr<Communicator> communicator;
-  const int code = guarded(spec, rank, [&] {
+  const int code = guarded(spec, rank, watch, [&] {
     const Rendezvous rendezvous = rendezvous_from_environment();
     rank = rendezvous.rank;
     ValSpec val;
@@ -86,11 +103,14 @@ int run(const std::filesystem::path& spec_file, RankTask task, const std::filesy
     start_threads(spec.torch_threads);
     communicator = connect(rendezvous, spec);
     const c10::Device device = device_of(rendezvous, spec);
+    watch = start_watch(rendezvous, spec);
+    communicator = watch->watched(std::move(communicator));
     if (task == RankTask::validate) {
       return run_val_job(val, *communicator, device, rank == 0 ? validation_progress() : nullptr);
     }
     settle_batch_size(spec);
     RunTracing instruments(spec, rank);
+    instruments.tracer().add_listener(watch->spans());
     const TrainingSinks sinks = rank == 0 && spec.scenario.empty() ? training_sinks(spec) : TrainingSinks{};
     std::optional<ValSpec> closing;
     if (!closing_file.empty()) {
@@ -102,7 +122,7 @@ int run(const std::filesystem::path& spec_file, RankTask task, const std::filesy
   });
   // Closing the connections makes every other rank fail too, and the cause had to be written down first. Now the process
   // ends with them open.
-  if (code != 0) (void)communicator.release();
+  if (code != 0) (void)communicator.release(), (void)watch.release();
   return code;
 }
 

@@ -49,6 +49,9 @@ void visit_fields(T& r, Visitor&& visit) {
   visit("images", r.images);
   visit("labels", r.labels);
   visit("detections", r.detections);
+  visit("pixels", r.pixels);
+  visit("candidate_limit_hits", r.candidate_limit_hits);
+  visit("detection_limit_hits", r.detection_limit_hits);
   visit("precision", r.precision);
   visit("recall", r.recall);
   visit("map50", r.map50);
@@ -74,6 +77,8 @@ template <MaybeConst<ExactnessRecord> T, class Visitor>
 void visit_fields(T& r, Visitor&& visit) {
   visit("exact", r.exact);
   visit("first_difference", r.first_difference);
+  visit("checked_epochs", r.checked_epochs);
+  visit("unlike_full_set", r.unlike_full_set);
   visit("map50_95_delta", r.map50_95_delta);
   visit("map50_delta", r.map50_delta);
 }

@@ -51,6 +51,9 @@ struct ValidationRecord {
   int epoch = 0;
   std::string weights_checksum;  ///< Of the weights scored, hexadecimal.
   std::int64_t images = 0, labels = 0, detections = 0;
+  std::int64_t pixels = 0;                ///< Of the network's input, padding included.
+  std::int64_t candidate_limit_hits = 0;  ///< Images with more NMS candidates than are looked at.
+  std::int64_t detection_limit_hits = 0;  ///< Images with more detections than are kept.
   double precision = 0, recall = 0, map50 = 0, map50_95 = 0;
   std::array<double, 3> loss{};  ///< box, obj, cls; mean over batches in batch order.
   std::vector<ClassRecord> classes;
@@ -69,10 +72,12 @@ struct SkippedValidation {
   std::string reason;
 };
 
-/// The exactness gate (issue 3 F): the last snapshot re-scored by the rank0 placement, and by full-set fp32 rank0.
+/// The exactness gate: snapshots re-scored by the rank0 placement, and by full-set fp32 rank0.
 struct ExactnessRecord {
-  std::string exact = "not_claimed";      ///< true | false | not_claimed
-  std::string first_difference;           ///< `map50: 0.41 != 0.42`, when exact is false.
+  std::string exact = "not_claimed";      ///< Equal to rank 0's own validation bit for bit: true | false | not_claimed
+  std::string first_difference;           ///< `epoch 2: image 3 (a.jpg), detection 0: score 0.5 != 0.4`; where one was found.
+  std::vector<int> checked_epochs;        ///< Whose snapshots were scored again.
+  std::string unlike_full_set;            ///< `subset 3 of 13 images, shape square`: why the deltas need not be 0. Empty: no reason.
   Measured map50_95_delta;                ///< Strategy minus full-set fp32 rank0, same snapshot.
   Measured map50_delta;
 };

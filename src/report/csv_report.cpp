@@ -172,6 +172,13 @@ std::vector<Column<RunRow>> runs_table() {
   text("interval", [](const RunRecord& r) { return std::to_string(r.spec.validation.interval); });
   text("exact", [](const RunRecord& r) { return r.exactness.exact; });
   text("first_difference", [](const RunRecord& r) { return r.exactness.first_difference; });
+  // Of the last validation, as map50 is.
+  const auto count = [&](const char* name, std::int64_t ValidationRecord::*value) {
+    text(name, [value](const RunRecord& r) { return r.validations.empty() ? "" : std::to_string(r.validations.back().*value); });
+  };
+  count("detections", &ValidationRecord::detections), count("pixels", &ValidationRecord::pixels);
+  count("candidate_limit_hits", &ValidationRecord::candidate_limit_hits);
+  count("detection_limit_hits", &ValidationRecord::detection_limit_hits);
   text("weights_checksum",
        [](const RunRecord& r) { return r.train_checksums.empty() ? "" : r.train_checksums.back(); });
   text("skipped_validations", [](const RunRecord& r) { return std::to_string(r.skipped_validations.size()); });

@@ -85,6 +85,9 @@ ValidationRecord summarize_score(const PartialScore& merged, const MeanAveragePr
   record.images = static_cast<std::int64_t>(merged.matches.images.size());
   record.labels = static_cast<std::int64_t>(merged.matches.label_classes.size());
   record.detections = static_cast<std::int64_t>(merged.matches.detections.size());
+  record.pixels = merged.pixels;
+  record.candidate_limit_hits = merged.candidate_limit_hits;
+  record.detection_limit_hits = merged.detection_limit_hits;
   record.precision = map.precision;
   record.recall = map.recall;
   record.map50 = map.map50;

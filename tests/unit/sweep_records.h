@@ -59,6 +59,7 @@ inline RunRecord made_up_run(const MadeUpStrategy& strategy, int round, double n
       ValidationRecord v;
       v.epoch = epoch;
       v.images = 256, v.labels = 1000, v.detections = 4000;
+      v.pixels = 256 * 96 * 96, v.detection_limit_hits = 2;
       v.precision = 0.6, v.recall = 0.4, v.map50 = 0.41, v.map50_95 = 0.23 + strategy.map50_95_delta;
       v.loss = {0.1, 0.2, 0.3};
       v.weights_checksum = "00ff";

@@ -14,14 +14,14 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "comm/communicator.h"
+#include "comm/group_timeout.h"
 #include "comm/local_address.h"
 #include "comm/rendezvous.h"
 
 namespace valbench {
 namespace {
 
-// Rank 0's validation may be long; dead ranks are found by the controller, not by a timeout (yolov5 commit cc232e3e3 chose the same 3 h).
-constexpr std::chrono::milliseconds kGroupTimeout = std::chrono::hours(3);
+constexpr std::chrono::milliseconds kGroupTimeout(static_cast<std::int64_t>(1000 * kGroupTimeout_s));
 // A rank may wait for a key for as long as many epochs take. c10d keeps milliseconds in an int: 24 days at most.
 constexpr std::chrono::milliseconds kKeyTimeout = std::chrono::hours(24 * 20);
 constexpr std::chrono::milliseconds kMeetingTimeout = std::chrono::minutes(5);

@@ -53,4 +53,11 @@ double guess_run_s(const RunSpec& spec, const ImageCounts& images) {
   return speed.startup_s + spec.epochs * train_s + waited_for * val_s / scoring_ranks + (checked ? val_s : 0);
 }
 
+double guess_validation_s(const RunSpec& spec, const ImageCounts& images) {
+  const ValidationSpec& validation = spec.validation;
+  const double share = validation.subset_count > 0 ? static_cast<double>(std::min(validation.subset_count, images.val))
+                                                   : validation.subset_fraction * static_cast<double>(images.val);
+  return forward_gflop(spec.model) * std::pow(spec.imgsz / 640.0, 2) * share / speed_of(spec).val;
+}
+
 }  // namespace valbench

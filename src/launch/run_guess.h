@@ -16,4 +16,7 @@ struct ImageCounts {
 /// factor of three, no more.
 double guess_run_s(const RunSpec& spec, const ImageCounts& images);
 
+/// The same for one validation, were rank 0 to make it alone.
+double guess_validation_s(const RunSpec& spec, const ImageCounts& images);
+
 }  // namespace valbench

@@ -43,6 +43,16 @@ void add_hosts_option(CLI::App& command, SweepOptions& options) {
       ->capture_default_str();
 }
 
+void add_verify_options(CLI::App& command, VerifyOptions& options) {
+  command.add_option("scenario", options.scenario, "Scenario file (scenarios/README.md)")->required();
+  command.add_option("--epochs", options.epochs, "Epochs of each run (default: 2, or the scenario's if less)");
+  command.add_option("--out", options.out, "Results folder (default: results/NAME-verify); an earlier check in it is replaced");
+  command.add_option("--set", options.set, "Override a key of the scenario: --set validation.interval=2")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
+}
+
 void add_synth_options(CLI::App& command, SynthOptions& options) {
   SyntheticSpec& spec = options.spec;
   command.add_option("--out", options.out, "Folder for the data set")->required();
@@ -87,6 +97,11 @@ int main(int argc, char** argv) {
   add_sweep_options(*report_command, report);
   add_hosts_option(*report_command, report);
   report_command->callback([&] { code = guarded([&] { return run_report(report); }); });
+
+  VerifyOptions verify;
+  CLI::App* verify_command = app.add_subcommand("verify", "Check that every strategy of a scenario scores what rank 0 alone scores");
+  add_verify_options(*verify_command, verify);
+  verify_command->callback([&] { code = guarded([&] { return run_verify(verify); }); });
 
   CLI::App* synth_command = app.add_subcommand("synth", "Make a learnable COCO-like data set");
   add_synth_options(*synth_command, synth);

@@ -38,6 +38,7 @@ struct RankParts {
   AnchorCheck anchors;  // on rank 0
   std::unique_ptr<DataLoader> loader;
   std::unique_ptr<TrainStep> step;
+  std::unique_ptr<ExactnessEvidence> evidence;  // on rank 0
   std::unique_ptr<ValidationStrategy> validation;
   std::optional<TrainingState> resumed;
 };
@@ -56,7 +57,9 @@ RankGroups groups_of(const RunSpec& spec, Communicator& world) {
 }
 
 ValidationContext context_of(const RunSpec& spec, const RankGroups& groups, Tracer& tracer, const RankParts& parts, c10::Device device) {
-  return {spec, groups.training, tracer, parts.val_set, *parts.model, parts.step->loss(), device, &groups.world};
+  ValidationContext context{spec, groups.training, tracer, parts.val_set, *parts.model, parts.step->loss(), device, &groups.world};
+  context.evidence = parts.evidence.get();
+  return context;
 }
 
 std::unique_ptr<DataLoader> train_loader(const RunSpec& spec, const Communicator& communicator, const RankParts& parts,
@@ -101,6 +104,7 @@ RankParts build(const RunSpec& spec, const RankGroups& groups, Tracer& tracer, c
   parts.step = std::make_unique<TrainStep>(spec, *parts.model, communicator, tracer,
                                            static_cast<std::int64_t>(parts.loader->batches()), device);
   if (parts.resumed) restore_step(spec, *parts.resumed, *parts.step);
+  if (groups.world.rank() == 0) parts.evidence = std::make_unique<ExactnessEvidence>(spec.verify, spec.folder);
   if (&groups.training != &groups.world) share_initial_state(groups.world, parts.step->model_state());
   parts.validation = make_strategy(context_of(spec, groups, tracer, parts, device));
   return parts;
@@ -114,7 +118,7 @@ ExactnessRecord verify(const ValidationContext& context, const RankParts& parts,
     unknown.map50_95_delta = unknown.map50_delta = Measured::not_measured("not measured (verify: none)");
     return unknown;
   }
-  return check_exactness(context, parts.step->ema_state(), result.validations.back());
+  return check_exactness(context, *parts.evidence, result.validations, parts.step->ema_state());
 }
 
 void append(std::vector<std::string>& all, const std::vector<std::string>& more) { all.insert(all.end(), more.begin(), more.end()); }

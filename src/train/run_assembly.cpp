@@ -21,6 +21,7 @@ std::vector<std::byte> pack(const RankResult& result) {
   carrier.validations = result.validations;
   carrier.skipped_validations = result.skipped;
   carrier.train_checksums = result.train_checksums;
+  carrier.invalid_reasons = result.invalid_reasons;
   carrier.job_s = result.job_s;
   carrier.gpu_traces = result.gpu_traces;
   carrier.gpu_phases = result.gpu_phases;
@@ -57,6 +58,7 @@ RankResult unpack(const std::vector<std::byte>& bytes) {
   result.validations = std::move(carrier.validations);
   result.skipped = std::move(carrier.skipped_validations);
   result.train_checksums = std::move(carrier.train_checksums);
+  result.invalid_reasons = std::move(carrier.invalid_reasons);
   result.job_s = carrier.job_s;
   result.gpu_traces = std::move(carrier.gpu_traces);
   result.gpu_phases = std::move(carrier.gpu_phases);
@@ -144,6 +146,9 @@ void note_skipped(RunRecord& record) {
 }
 
 void note_invalid(std::span<const RankResult> ranks, RunRecord& record) {
+  for (const RankResult& rank : ranks) {
+    record.invalid_reasons.insert(record.invalid_reasons.end(), rank.invalid_reasons.begin(), rank.invalid_reasons.end());
+  }
   for (std::size_t r = 1; r < ranks.size(); ++r) {
     if (ranks[r].train_checksums != ranks[0].train_checksums) {
       record.invalid_reasons.push_back(fmt::format("rank {} trained other weights than rank 0", r));

@@ -11,6 +11,7 @@
 #include "train/checkpoint_plan.h"
 #include "train/device.h"
 #include "train/training_state.h"
+#include "train/weights_guard.h"
 #include "validate/flat_checksum.h"
 
 namespace valbench {
@@ -137,7 +138,9 @@ void Trainer::submit(int epoch, bool required) {
     ledger_.submitted(epoch, ema_checksum_, job_seconds());
     batches_tracked_[epoch] = batches_tracked(parts_.step.model());
   }
+  WeightsGuard guard(parts_.step, parts_.spec, off_clock_ns_);
   parts_.validation.submit({epoch, parts_.step.ema_state(), ema_checksum_, required});
+  for (std::string& change : guard.changes(parts_.communicator.rank(), epoch)) result_.invalid_reasons.push_back(std::move(change));
   submitted_epoch_ = epoch;
   std::erase_if(result_.skipped, [epoch](const SkippedValidation& s) { return s.epoch == epoch; });
 }

@@ -1,8 +1,13 @@
 #include "validate/exactness.h"
 
+#include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <bit>
+#include <optional>
+
+#include "base/checksum.h"
+#include "validate/score_difference.h"
 
 namespace valbench {
 namespace {
@@ -27,11 +32,43 @@ bool same_plan(const ScoringPlan& a, const ScoringPlan& b) {
   return true;
 }
 
-ValidationRecord score_alone(const ValidationContext& context, const ScoringPlan& plan, const at::Tensor& state) {
-  SnapshotScorer scorer(context, plan, plan.batches);
-  scorer.load(state);
-  const PartialScore parts[] = {scorer.score()};
-  return summarize_score(merge_scores(parts), context.spec.torch_threads);
+bool scores_repetitions(const ValidationSpec& spec) {
+  return spec.placement == Placement::sharded && spec.shard == ShardMode::images_padded;
+}
+
+/// Rank 0 by itself, with one plan: built once for all snapshots.
+class LoneScorer {
+ public:
+  LoneScorer(const ValidationContext& context, const ScoringPlan& plan)
+      : scorer_(context, plan, plan.batches), threads_(context.spec.torch_threads) {}
+  const PartialScore& score(const at::Tensor& state) {
+    scorer_.load(state);
+    const PartialScore parts[] = {scorer_.score()};
+    return merged_ = merge_scores(parts);
+  }
+  ValidationRecord record() const { return summarize_score(merged_, threads_); }
+
+ private:
+  SnapshotScorer scorer_;
+  int threads_;
+  PartialScore merged_;
+};
+
+std::string checksum_of(const at::Tensor& state) {
+  const at::Tensor host = state.detach().cpu().contiguous();
+  return checksum_text(checksum({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()}));
+}
+
+/// Is the state at hand what the strategy says it scored? In place, the EMA has been rounded since, and rounds to the same again.
+bool same_weights(const ValidationContext& context, const ScoringPlan& plan, const at::Tensor& state, const ValidationRecord& record) {
+  if (context.spec.validation.ema == EmaUse::in_place && plan.dtype != at::kFloat) return true;
+  return state.defined() && checksum_of(state) == record.weights_checksum;
+}
+
+std::int64_t images_in(const ScoringPlan& plan) {
+  std::int64_t images = 0;
+  for (const BatchPlan& batch : plan.batches) images += static_cast<std::int64_t>(batch.images.size());
+  return images;
 }
 
 }  // namespace
@@ -41,6 +78,9 @@ std::string first_difference(const ValidationRecord& result, const ValidationRec
   d.compare("images", static_cast<double>(result.images), static_cast<double>(reference.images));
   d.compare("labels", static_cast<double>(result.labels), static_cast<double>(reference.labels));
   d.compare("detections", static_cast<double>(result.detections), static_cast<double>(reference.detections));
+  d.compare("pixels", static_cast<double>(result.pixels), static_cast<double>(reference.pixels));
+  d.compare("candidate_limit_hits", static_cast<double>(result.candidate_limit_hits), static_cast<double>(reference.candidate_limit_hits));
+  d.compare("detection_limit_hits", static_cast<double>(result.detection_limit_hits), static_cast<double>(reference.detection_limit_hits));
   d.compare("precision", result.precision, reference.precision);
   d.compare("recall", result.recall, reference.recall);
   d.compare("map50", result.map50, reference.map50);
@@ -61,26 +101,55 @@ std::string first_difference(const ValidationRecord& result, const ValidationRec
   return d.text;
 }
 
-ExactnessRecord check_exactness(const ValidationContext& context, const at::Tensor& state, const ValidationRecord& last) {
+std::string unlike_full_set(const ValidationContext& context, const ScoringPlan& plan, const ScoringPlan& full) {
+  std::string text;
+  const auto add = [&text](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
+  const std::int64_t images = images_in(plan), all = images_in(full);
+  if (images != all) add(fmt::format("subset {} of {} images", images, all));
+  if (plan.dtype != full.dtype) add("precision " + plan.precision);
+  if (context.spec.validation.shape != BatchShape::rect) add("shape " + to_string(context.spec.validation.shape));
+  if (plan.batch_size != full.batch_size) add(fmt::format("batch_size {} instead of {}", plan.batch_size, full.batch_size));
+  if (scores_repetitions(context.spec.validation)) add("shard images_padded");
+  return text;
+}
+
+ExactnessRecord check_exactness(const ValidationContext& context, const ExactnessEvidence& evidence,
+                                std::span<const ValidationRecord> validations, const at::Tensor& final_state) {
   const ScoringPlan plan = make_scoring_plan(context, context.spec.validation);
   const ScoringPlan full = make_reference_plan(context);
-  const ValidationRecord alone = score_alone(context, plan, state);
-  const ValidationRecord reference = same_plan(plan, full) ? alone : score_alone(context, full, state);
+  LoneScorer alone(context, plan);
+  std::optional<LoneScorer> reference;
+  if (!same_plan(plan, full)) reference.emplace(context, full);
 
   ExactnessRecord record;
-  record.first_difference = first_difference(last, alone);
-  const ValidationSpec& spec = context.spec.validation;
-  const bool subset = spec.subset_count > 0 || spec.subset_fraction < 1.0;
+  record.unlike_full_set = unlike_full_set(context, plan, full);
+  record.map50_95_delta = record.map50_delta = Measured::not_measured("not measured (no validation could be scored again)");
+  for (const ValidationRecord& validation : validations) {
+    const PartialScore* score = evidence.score(validation.epoch);
+    const bool last = &validation == &validations.back();
+    if (score == nullptr && !last) continue;
+    const at::Tensor state = score != nullptr ? evidence.state(validation.epoch) : final_state;
+    if (!state.defined() || !same_weights(context, plan, state, validation)) continue;
+    const PartialScore& expected = alone.score(state);
+    std::string difference = score != nullptr ? first_difference(*score, expected, *context.dataset) : std::string();
+    if (difference.empty()) difference = first_difference(validation, alone.record());
+    if (!difference.empty() && record.first_difference.empty()) {
+      record.first_difference = fmt::format("epoch {}: {}", validation.epoch, difference);
+    }
+    if (reference) static_cast<void>(reference->score(state));
+    const ValidationRecord truth = reference ? reference->record() : alone.record();
+    record.map50_95_delta = Measured::of(validation.map50_95 - truth.map50_95);
+    record.map50_delta = Measured::of(validation.map50 - truth.map50);
+    record.checked_epochs.push_back(validation.epoch);
+  }
   // Repetitions and batches of a rank's own: nobody claims that these are the numbers of the set.
-  if (spec.placement == Placement::sharded && spec.shard == ShardMode::images_padded) {
-    record.exact = "not_claimed";
-  } else if (!record.first_difference.empty()) {
+  const bool padded = scores_repetitions(context.spec.validation);
+  const bool whole = images_in(plan) == images_in(full) && !padded;
+  if (!record.first_difference.empty() && !padded) {
     record.exact = "false";
   } else {
-    record.exact = subset ? "not_claimed" : "true";
+    record.exact = whole && !record.checked_epochs.empty() ? "true" : "not_claimed";
   }
-  record.map50_95_delta = Measured::of(last.map50_95 - reference.map50_95);
-  record.map50_delta = Measured::of(last.map50 - reference.map50);
   return record;
 }
 

@@ -1,4 +1,6 @@
 // placement: rank0. YOLOv5 v7.0: rank 0 scores everything; the other ranks go on to the collective at the end of the epoch and wait.
+#include "base/log.h"
+#include "comm/group_timeout.h"
 #include "validate/blocking_strategy.h"
 #include "validate/make_strategy.h"
 
@@ -18,7 +20,13 @@ class Rank0Strategy final : public BlockingStrategy {
     scorer().load(snapshot.state);
     const PartialScore parts[] = {scorer().score()};
     finish(snapshot, parts, begin_ns);
+    if (context().communicator.world_size() == 1 || warned_) return;
+    warned_ = true;  // After the first validation: the run is young then.
+    if (const std::string text = group_timeout_warning(seconds_between(begin_ns, now_ns())); !text.empty()) log_warning(text);
   }
+
+ private:
+  bool warned_ = false;
 };
 
 }  // namespace

@@ -27,6 +27,7 @@ struct ValidationContext {
   c10::Device device;
   Communicator* world = nullptr;  ///< All ranks, for a strategy of ranks that only validate; `communicator` is that of the trained ones.
   std::stop_token stop = {};  ///< Ends a validation under way with an error.
+  class ExactnessEvidence* evidence = nullptr;  ///< Rank 0: told of every merged score; null = nobody checks.
 };
 
 /// How to score: the axes that decide the numbers, whoever runs them.

@@ -27,6 +27,16 @@ int run_plan(const SweepOptions& options);
 /// Compares the runs that are there, whoever made them.
 int run_report(const SweepOptions& options);
 
+/// Options of `verify`: each strategy once, for a few epochs, every validation scored again.
+struct VerifyOptions {
+  std::filesystem::path scenario;
+  std::filesystem::path out;     ///< Empty: results/NAME-verify.
+  std::vector<std::string> set;  ///< key=value
+  std::string epochs;            ///< Empty: two, or the scenario's where that is less.
+};
+/// 0: every strategy scored what it claims; 1: one did not; 4: a run failed.
+int run_verify(const VerifyOptions& options);
+
 struct SynthOptions {
   SyntheticSpec spec;
   std::filesystem::path out;

@@ -28,6 +28,7 @@ int run_plan(const SweepOptions& options) {
                                " (a guess from images and model; a sweep's first run tells more)"
                          : "estimated time: " + format_duration(seconds) + " (from the complete runs in that folder)");
   for (const auto& warning : data.warnings) log_warning(warning);
+  warn_of_group_timeout(plan, data.images);
   if (options.write) write_plan(scenario, plan);
   return 0;
 }

@@ -14,7 +14,14 @@
 namespace valbench {
 namespace {
 
-/// The records of the runs that the plan names: a folder may hold runs of an earlier plan.
+bool has_baseline(const std::vector<RunRecord>& records, const std::string& baseline) {
+  return std::any_of(records.begin(), records.end(), [&](const RunRecord& record) {
+    return record.status == "complete" && !record.spec.profile && record.spec.validation.name == baseline;
+  });
+}
+
+}  // namespace
+
 std::vector<RunRecord> records_of(const SweepPlan& plan) {
   std::vector<RunRecord> records;
   for (auto& record : read_runs(plan.folder)) {
@@ -23,14 +30,6 @@ std::vector<RunRecord> records_of(const SweepPlan& plan) {
   }
   return records;
 }
-
-bool has_baseline(const std::vector<RunRecord>& records, const std::string& baseline) {
-  return std::any_of(records.begin(), records.end(), [&](const RunRecord& record) {
-    return record.status == "complete" && !record.spec.profile && record.spec.validation.name == baseline;
-  });
-}
-
-}  // namespace
 
 SweepEta durations_in(const std::filesystem::path& folder) {
   SweepEta eta;

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/cache_folder.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "comm/group_timeout.h"
 #include "data/synthetic_dataset.h"
 #include "data/yolo_dataset.h"
 #include "record/run_store.h"
@@ -74,6 +76,15 @@ CheckedData check_data(const Scenario& scenario) {
     checked.warnings.insert(checked.warnings.end(), set.warnings.begin(), set.warnings.end());
   }
   return checked;
+}
+
+void warn_of_group_timeout(const SweepPlan& plan, const ImageCounts& images) {
+  std::set<std::string> warned;
+  for (const RunSpec& run : plan.runs) {
+    if (run.ranks == 1 || run.validation.placement != Placement::rank0) continue;
+    const std::string text = group_timeout_warning(guess_validation_s(run, images));
+    if (!text.empty() && warned.insert(run.validation.name).second) log_warning(run.validation.name + ": " + text);
+  }
 }
 
 void prepare_data(const Scenario& scenario, const SweepPlan& plan) {

@@ -4,6 +4,7 @@
 #include "launch/run_guess.h"
 #include "launch/sweep_eta.h"
 #include "main/commands/commands.h"
+#include "record/run_record.h"
 #include "scenario/sweep_plan.h"
 
 namespace valbench {
@@ -24,6 +25,8 @@ struct CheckedData {
 };
 /// Reads a data set the user gave, so that an empty one or a class out of range is refused before anything is written.
 CheckedData check_data(const Scenario& scenario);
+/// Warns of strategies under which ranks would wait for rank 0's validation until the process group gives up, as far as can be guessed.
+void warn_of_group_timeout(const SweepPlan& plan, const ImageCounts& images);
 /// Makes the synthetic set under the sweep's folder, unless it is there with the same options.
 void prepare_data(const Scenario& scenario, const SweepPlan& plan);
 
@@ -31,6 +34,8 @@ void prepare_data(const Scenario& scenario, const SweepPlan& plan);
 /// names those files, one a line, in the order of the sweep. Throws InputError as check_resumable() and where the folder is another sweep's.
 void write_plan(const Scenario& scenario, const SweepPlan& plan);
 
+/// The records of the runs that the plan names: a folder may hold runs of an earlier plan.
+std::vector<RunRecord> records_of(const SweepPlan& plan);
 /// Durations of the complete runs in a folder; empty when there is none.
 SweepEta durations_in(const std::filesystem::path& folder);
 /// Writes the CSV files of the runs that are there, if any run of the baseline is.

@@ -65,7 +65,9 @@ int main(int argc, char** argv) {
   CollectiveWatch watch(second, 120, [](const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); });
   watched = watch.watched(std::move(inner));
   // Both ranks run the same fixed number of iterations, so that their collectives match.
-  for (const auto& [name, function] : {std::pair{"bare_ranks", bare_ranks}, std::pair{"watched_ranks", watched_ranks}}) {
+  using Function = void (*)(benchmark::State&);
+  for (const auto& [name, function] :
+       {std::pair<const char*, Function>{"bare_ranks", bare_ranks}, std::pair<const char*, Function>{"watched_ranks", watched_ranks}}) {
     benchmark::RegisterBenchmark(name, function)->Iterations(2000)->Repetitions(7)->UseRealTime()->Unit(benchmark::kMicrosecond);
   }
   benchmark::Initialize(&argc, argv);

@@ -36,7 +36,7 @@ struct RankStatus {
   std::uint64_t beat = 0;      ///< Counts publications: stands still when the process is stopped.
   std::uint64_t progress = 0;  ///< Counts collectives begun and ended and spans closed: stands still when the rank does.
   std::string phase;           ///< The innermost open span, `val.batch`; empty outside of all.
-  bool in_epochs = false;      ///< The first epoch has begun: from here on work is counted in spans.
+  bool in_epochs = false;      ///< Between the first epoch and the end of the last, where work is counted in spans.
   std::vector<GroupStatus> groups;
 };
 
@@ -49,8 +49,8 @@ std::string describe_call(const CollectiveCall& call, const std::string& group);
 
 /// Judges the statuses of all ranks over time. A mismatch is reported as soon as it shows. A hang is a rank that has waited in a
 /// collective for hang_timeout_s while nobody that it waits for, directly or through others, has made progress for as long: rank 0
-/// may validate for hours as long as its batches go on. Before the first epoch there is nothing to count progress by, so there a rank
-/// outside of collectives counts as busy for as long as its watcher is heard of.
+/// may validate for hours as long as its batches go on. Before the first epoch and after the last there is nothing to count progress
+/// by, so there a rank outside of collectives counts as busy for as long as its watcher is heard of.
 class CollectiveJudge {
  public:
   CollectiveJudge(int ranks, double hang_timeout_s);

@@ -218,7 +218,7 @@ class CollectiveWatch::Spans final : public SpanListener {
     if (depth_ > 0) --depth_;
     moved();
   }
-  void epoch_begin(int) noexcept override { progress_->in_epochs = true; }
+  void epoch_begin(int epoch) noexcept override { progress_->in_epochs = epoch >= 0; }
 
  private:
   static constexpr std::size_t kDepth = 16;

@@ -155,6 +155,7 @@ std::vector<std::string> close_training(const ValSpec& closing, Communicator& co
 /// The end of a run, for ranks that train and ranks that do not: what was traced and measured comes together on rank 0.
 std::vector<RankResult> bring_together(const RunSpec& spec, Communicator& world, RunInstruments& instruments, RankResult& result) {
   const TracedWindow window = instruments.finish();
+  instruments.tracer().set_epoch(-1);  // Work is no longer counted in spans: plots and files have none.
   if (spec.profile) add_trace(world, window, result);
   return gather_results(world, result);
 }

@@ -138,7 +138,7 @@ void Trainer::submit(int epoch, bool required) {
     ledger_.submitted(epoch, ema_checksum_, job_seconds());
     batches_tracked_[epoch] = batches_tracked(parts_.step.model());
   }
-  WeightsGuard guard(parts_.step, parts_.spec, off_clock_ns_);
+  WeightsGuard guard(parts_.step, parts_.spec, parts_.tracer, off_clock_ns_);
   parts_.validation.submit({epoch, parts_.step.ema_state(), ema_checksum_, required});
   for (std::string& change : guard.changes(parts_.communicator.rank(), epoch)) result_.invalid_reasons.push_back(std::move(change));
   submitted_epoch_ = epoch;

@@ -1,29 +1,21 @@
 #include "train/weights_guard.h"
 
-#include <ATen/ATen.h>
 #include <fmt/format.h>
 
-#include "base/checksum.h"
 #include "base/clock.h"
+#include "validate/flat_checksum.h"
 
 namespace valbench {
-namespace {
 
-std::string hash_of(const at::Tensor& flat) {
-  const at::Tensor host = flat.detach().cpu().contiguous();
-  return checksum_text(checksum({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()}));
-}
-
-}  // namespace
-
-WeightsGuard::WeightsGuard(const TrainStep& step, const RunSpec& spec, std::int64_t& off_clock_ns)
-    : step_(step), spec_(spec), off_clock_ns_(off_clock_ns), before_(take()) {}
+WeightsGuard::WeightsGuard(const TrainStep& step, const RunSpec& spec, Tracer& tracer, std::int64_t& off_clock_ns)
+    : step_(step), spec_(spec), tracer_(tracer), off_clock_ns_(off_clock_ns), before_(take()) {}
 
 WeightsGuard::Hashes WeightsGuard::take() {
   if (spec_.verify == VerifyMode::none) return {};
   const std::int64_t begin_ns = now_ns();
+  const ScopedSpan span(tracer_, Phase::verify);
   const at::Tensor& ema = step_.ema_state();
-  Hashes hashes{hash_of(step_.model_state()), hash_of(ema.defined() ? ema : step_.model_state())};
+  Hashes hashes{flat_checksum(step_.model_state()), flat_checksum(ema.defined() ? ema : step_.model_state())};
   off_clock_ns_ += now_ns() - begin_ns;
   return hashes;
 }

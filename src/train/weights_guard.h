@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "scenario/run_spec.h"
+#include "trace/tracer.h"
 #include "train/train_step.h"
 
 namespace valbench {
@@ -16,7 +17,7 @@ namespace valbench {
 class WeightsGuard {
  public:
   /// Does nothing with `verify: none`.
-  WeightsGuard(const TrainStep& step, const RunSpec& spec, std::int64_t& off_clock_ns);
+  WeightsGuard(const TrainStep& step, const RunSpec& spec, Tracer& tracer, std::int64_t& off_clock_ns);
 
   /// What has changed since, one sentence each; nothing for the EMA where ema: in_place asks for its rounding.
   std::vector<std::string> changes(int rank, int epoch);
@@ -29,6 +30,7 @@ class WeightsGuard {
 
   const TrainStep& step_;
   const RunSpec& spec_;
+  Tracer& tracer_;
   std::int64_t& off_clock_ns_;
   Hashes before_;
 };

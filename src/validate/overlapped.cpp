@@ -26,6 +26,7 @@ class OverlappedStrategy final : public ValidationStrategy {
     thread_ = std::make_unique<BackgroundThread>(device_);
     ValidationContext inner{context.spec, *alone_, *beside_, context.dataset, context.prototype, context.loss, context.device};
     inner.stop = thread_->stop_token();
+    inner.evidence = context.evidence;
     scorer_ = make_rank0_strategy(inner);
   }
 

@@ -52,7 +52,7 @@ const std::vector<std::string> kOwnData = {"--set", "data=set/data.yaml"};
 TEST_CASE("a misspelt or unknown key is answered with file, line and the allowed keys") {
   check_refused_line("epoch: 3", {"epoch = 3: unknown key, did you mean epochs?", "Allowed: name, model, weights"});
   check_refused_line("validation: {placment: sharded}",
-                     {"validation.placment", "did you mean placement?", "Allowed: placement, interval, subset"});
+                     {"validation.placment", "did you mean placement?", "Allowed: placement, shard, dedicated_ranks"});
   check_refused_line("synth: {images: 3}", {"synth.images = 3: unknown key", "Allowed: train_images, val_images"});
 }
 

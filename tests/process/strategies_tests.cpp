@@ -147,7 +147,7 @@ TEST_CASE("batches balanced by pixels score what rank0 scores; images padded to 
   CHECK(padded.train_checksums == rank0.train_checksums);
   CHECK(padded.validations.at(0).images == 15);
   CHECK(padded.exactness.exact == "not_claimed");
-  CHECK_THAT(padded.exactness.first_difference, Catch::Equals("images: 15 != 13"));
+  CHECK_THAT(padded.exactness.first_difference, Catch::EndsWith("is not to be scored"));
 }
 
 namespace {

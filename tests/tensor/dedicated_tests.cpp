@@ -40,17 +40,17 @@ class FakeCommunicator final : public Communicator {
   FakeCommunicator(int place, int places) : place_(place), places_(places) {}
   int rank() const override { return place_; }
   int world_size() const override { return places_; }
-  std::unique_ptr<PendingCollective> all_reduce_sum(at::Tensor) override { throw Error("no gradients here"); }
-  void broadcast(at::Tensor tensor, int) override {
+  std::unique_ptr<PendingCollective> all_reduce_sum(at::Tensor, CallSite) override { throw Error("no gradients here"); }
+  void broadcast(at::Tensor tensor, int, CallSite) override {
     if (place_ == 0) sent.push_back(tensor.clone());
     if (place_ != 0) tensor.zero_();
   }
-  void barrier() override {
+  void barrier(CallSite) override {
     ++barriers;
     if (on_barrier) on_barrier();
   }
-  std::vector<std::vector<std::byte>> gather_bytes(std::span<const std::byte>, int) override { throw Error("nothing to gather"); }
-  std::vector<std::byte> broadcast_bytes(std::span<const std::byte>, int) override { throw Error("no bytes here"); }
+  std::vector<std::vector<std::byte>> gather_bytes(std::span<const std::byte>, int, CallSite) override { throw Error("nothing to gather"); }
+  std::vector<std::byte> broadcast_bytes(std::span<const std::byte>, int, CallSite) override { throw Error("no bytes here"); }
   std::vector<CollectiveEvent> take_events() override { return {}; }
   void set_epoch(int) override {}
   Communicator& make_group(const std::string&, const std::vector<int>& members, bool) override {

@@ -63,7 +63,8 @@ void print_metrics(const std::filesystem::path& metrics_file, bool verbose) {
 }
 
 void print_metrics_warnings(const std::filesystem::path& metrics_file) {
-  for (const auto& warning : ordered_json::parse(read_file(metrics_file)).at("warnings")) log_warning(warning.get<std::string>());
+  const ordered_json metrics = ordered_json::parse(read_file(metrics_file));
+  for (const auto& warning : metrics.at("warnings")) log_warning(warning.get<std::string>());
 }
 
 std::filesystem::path validated_weights(const std::filesystem::path& metrics_file) {

@@ -1,11 +1,16 @@
 #include "main/run_tracing.h"
 
-#include <cuda_profiler_api.h>
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include "profilers/chrome_trace.h"
+
+// Of cuda_profiler_api.h, which no wheel brings and only a machine with the CUDA toolkit has; libcudart has both.
+extern "C" {
+cudaError_t cudaProfilerStart();
+cudaError_t cudaProfilerStop();
+}
 
 namespace valbench {
 namespace {

@@ -163,6 +163,7 @@ cv::Mat decode_png(const std::filesystem::path& file, std::string_view bytes) {
 // The first 64 KiB (all of a smaller file) and the last bytes.
 struct FileEnds {
   std::string head, tail;
+  std::size_t size = 0;  // Of the whole file.
 };
 
 FileEnds read_ends(const std::filesystem::path& file) {
@@ -171,7 +172,7 @@ FileEnds read_ends(const std::filesystem::path& file) {
   if (!in) throw InputError(file.string() + ": cannot be opened. Check that the file exists and may be read");
   const std::streamoff size = in.tellg();
   if (size == 0) undecodable(file, "the file is empty (0 bytes)");
-  FileEnds ends;
+  FileEnds ends{.head = {}, .tail = {}, .size = static_cast<std::size_t>(size)};
   ends.head.resize(static_cast<std::size_t>(std::min(size, kHeadBytes)));
   ends.tail.resize(static_cast<std::size_t>(std::min(size, kTailBytes)));
   in.seekg(0);
@@ -193,6 +194,7 @@ ImageHeader jpeg_header(const std::filesystem::path& file, const FileEnds& ends)
     if (!read_jpeg_header(jpeg.handle, bytes, header)) undecodable(file, tjGetErrorStr2(jpeg.handle));
   }
   check_image_size(file, header.width, header.height);
+  check_jpeg_claim(file, ends.size, header);  // A decoder would refuse it, and that must not happen in the training.
   ImageHeader out{header.height, header.width, false};
   if (exif_orientation(bytes) >= 5) std::swap(out.height, out.width);
   if (!ends.tail.ends_with("\xff\xd9")) decode_jpeg(file, read_file(file), &out.truncated);

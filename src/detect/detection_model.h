@@ -36,7 +36,7 @@ class DetectionModel {
   /// Folds every batch norm into its convolution (§1.9): for stand-alone validation. The state afterwards has no bn entries.
   virtual void fuse() = 0;
   virtual int classes() const = 0;
-  virtual const std::vector<int>& strides() const = 0;  ///< 8, 16, 32[, 64]
+  virtual const std::vector<int>& strides() const = 0;  ///< By level: 8, 16, 32[, 64]; a model file may name the levels in another order.
   virtual const at::Tensor& anchors() const = 0;         ///< (levels, na, 2) in grid units (pixels / stride).
   virtual std::string name() const = 0;                  ///< yolov5n
 };
@@ -44,6 +44,10 @@ class DetectionModel {
 /// Builds yolov5{n,s,m,l,x}, yolov5{n,s,m,l,x}6 or a model YAML file with YOLOv5's initial state (§1.1, §1.7), seeded.
 /// Throws InputError that lists the names, ScenarioError for a file.
 std::unique_ptr<DetectionModel> make_yolov5(const std::string& name, int classes, std::uint64_t seed);
+
+int largest_stride(const DetectionModel& model);
+/// The multiple that image sizes are rounded up to: the largest stride, at least 32, as size_multiple() of a plan (scenario/layer_table.h).
+int size_multiple(const DetectionModel& model);
 
 /// Copies entries whose name exists and whose shape is equal (§1.8 partial load). Returns how many were copied.
 int load_matching_state(DetectionModel& model, const std::vector<std::pair<std::string, at::Tensor>>& tensors);

@@ -33,7 +33,7 @@ at::Tensor scaled_for_augmentation(const at::Tensor& images, double scale, int s
 
 at::Tensor predict_augmented(DetectionModel& model, const at::Tensor& images) {
   const at::NoGradGuard no_gradients;
-  const int stride = model.strides().back();
+  const int stride = largest_stride(model);
   std::vector<at::Tensor> parts;
   for (int i = 0; i < static_cast<int>(std::size(kScales)); ++i) {
     const at::Tensor input = i == kMirrored ? images.flip({kWidthDim}) : images;

@@ -18,9 +18,9 @@ Split split_of(ValTask task) {
 std::vector<std::string> warnings_of(const ValSpec& spec, const YoloDataset& dataset, const DetectionModel& model,
                                      const StandaloneResult& result) {
   std::vector<std::string> all = dataset.warnings;
-  const int stride = model.strides().back();
+  const int stride = size_multiple(model);
   if (spec.imgsz % stride != 0) {
-    all.push_back(fmt::format("imgsz {} is not a multiple of the largest stride {}: images are scaled to {}", spec.imgsz, stride,
+    all.push_back(fmt::format("imgsz {} is not a multiple of {}: images are scaled to {}", spec.imgsz, stride,
                               (spec.imgsz + stride - 1) / stride * stride));
   }
   if (spec.task != ValTask::speed && spec.conf_thres > 0.001) {

@@ -47,7 +47,7 @@ Batch batch_of(int images, int size, int classes) {
 
 /// The largest size that training will see: measured without the draw of sizes.
 int largest_size(const RunSpec& spec, const DetectionModel& model) {
-  const int stride = std::max(32, model.strides().back());
+  const int stride = size_multiple(model);
   const int size = spec.multi_scale ? static_cast<int>(spec.imgsz * kLargestScale) : spec.imgsz;
   return (size + stride - 1) / stride * stride;
 }

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "base/cache_folder.h"
+#include "base/path_kind.h"
 #include "data/yolo_dataset.h"
 #include "detect/weights/model_weights.h"
 #include "validate/standalone_files.h"
@@ -42,9 +43,8 @@ fs::path shared_weights(const ClosingContext& context) {
 }  // namespace
 
 std::optional<fs::path> closing_weights(const fs::path& folder) {
-  std::error_code none;
   for (const char* name : {"best.pt", "best.safetensors", "last.pt", "last.safetensors"}) {
-    if (const fs::path file = folder / "weights" / name; fs::exists(file, none)) return file;
+    if (const fs::path file = folder / "weights" / name; path_exists(file)) return file;
   }
   return std::nullopt;
 }

@@ -64,9 +64,8 @@ ValidationContext context_of(const RunSpec& spec, const RankGroups& groups, Trac
 
 std::unique_ptr<DataLoader> train_loader(const RunSpec& spec, const Communicator& communicator, const RankParts& parts,
                                          c10::Device device) {
-  const std::vector<int>& strides = parts.model->strides();
   const TrainLoaderOptions options{.imgsz = spec.imgsz,
-                                   .stride = std::max(32, *std::max_element(strides.begin(), strides.end())),
+                                   .stride = size_multiple(*parts.model),
                                    .batch_size = spec.batch_size / communicator.world_size(),
                                    .rank = communicator.rank(),
                                    .world_size = communicator.world_size(),

@@ -20,7 +20,6 @@ namespace valbench {
 namespace {
 
 constexpr double kMaxGradientNorm = 10.0;
-constexpr int kSmallestStride = 32;  // Of --multi-scale's sizes (§4.2).
 constexpr int kQuadLossFactor = 4;   // A row of a quad batch holds four images.
 
 /// v7.0 writes model.half().float() before the first step (§4.8): every weight becomes a value that fp16 can hold.
@@ -112,7 +111,7 @@ at::Tensor TrainStep::State::images_of(const Batch& batch, std::int64_t index) c
   const auto layout = device.is_cuda() ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
   const at::Tensor images = batch.images.to(device, /*non_blocking=*/true).to(at::kFloat, false, false, layout).div_(255);
   if (!spec.multi_scale) return images;
-  const int stride = std::max(kSmallestStride, *std::max_element(model.strides().begin(), model.strides().end()));
+  const int stride = size_multiple(model);
   return resize_batch(images, draw_batch_size(spec.seed, communicator.rank(), epoch, index, spec.imgsz, stride), stride);
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/path_kind.h"
 #include "validate/batch_pictures.h"
 
 namespace valbench {
@@ -33,8 +34,7 @@ std::vector<std::string> draw_train_batches(const YoloDataset& train, DataLoader
 
 std::vector<std::string> draw_results(const std::filesystem::path& folder) {
   std::vector<std::string> warnings;
-  std::error_code none;
-  if (!std::filesystem::exists(folder / "results.csv", none)) return warnings;
+  if (!path_exists(folder / "results.csv")) return warnings;
   draw_or_warn("results.png", warnings,
                [&] { write_results_png(folder / "results.png", read_results_csv(folder / "results.csv")); });
   return warnings;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/path_kind.h"
 #include "metrics/coco_json.h"
 #include "validate/standalone_files.h"
 
@@ -61,8 +62,7 @@ std::string coco_ground_truth(const YoloDataset& dataset, bool coco_ids) {
 std::optional<fs::path> coco_annotations(const DataConfig& data) {
   if (!is_coco(data)) return std::nullopt;
   const fs::path file = data.val.front().parent_path() / "annotations/instances_val2017.json";
-  std::error_code none;
-  return fs::exists(file, none) ? std::optional(file) : std::nullopt;
+  return path_exists(file) ? std::optional(file) : std::nullopt;
 }
 
 CocoScore score_coco(const fs::path& predictions, const YoloDataset& dataset, const DataConfig& data, const fs::path& folder, int threads) {

@@ -3,8 +3,6 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
-#include <algorithm>
-
 #include "base/cache_folder.h"
 #include "detect/state_layout.h"
 
@@ -27,8 +25,6 @@ NumberFormat resolve(Precision precision, AmpMode amp) {
   }
 }
 
-constexpr int kMinimumStride = 32;
-
 CacheMode cache_mode(const RunSpec& spec) {
   switch (spec.validation.cache) {
     case ValidationCache::none: return CacheMode::none;
@@ -39,15 +35,13 @@ CacheMode cache_mode(const RunSpec& spec) {
 
 }  // namespace
 
-int validation_stride(const ValidationContext& context) { return std::max(kMinimumStride, context.prototype.strides().back()); }
-
 ScoringPlan make_scoring_plan(const ValidationContext& context, const ValidationSpec& spec) {
   const NumberFormat format = resolve(spec.precision, context.spec.amp);
   ScoringPlan plan{.dtype = format.dtype, .precision = format.name};
   // Twice the per-rank training batch, on however many ranks validation runs: rect batches, and so the numbers, depend on it.
   plan.batch_size = spec.batch_size > 0 ? spec.batch_size : 2 * (context.spec.batch_size / context.spec.ranks);
   plan.batches = plan_validation_batches(*context.dataset, validation_subset(*context.dataset, spec), context.spec.imgsz,
-                                         plan.batch_size, validation_stride(context), spec.shape);
+                                         plan.batch_size, size_multiple(context.prototype), spec.shape);
   return plan;
 }
 

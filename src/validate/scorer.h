@@ -38,8 +38,6 @@ struct ScoringPlan {
   std::vector<BatchPlan> batches;  ///< The full plan, canonical order.
 };
 
-/// Sides of validation batches are multiples of it.
-int validation_stride(const ValidationContext& context);
 /// What the strategy's spec asks for; `automatic` values resolved (YOLOv5: batch 2B/W, fp16 where training uses AMP).
 ScoringPlan make_scoring_plan(const ValidationContext& context, const ValidationSpec& spec);
 /// The reference for map50_95_delta: every image, fp32, rect, automatic batch size.

@@ -14,7 +14,7 @@ class ShardedStrategy final : public BlockingStrategy {
     const int rank = context.communicator.rank(), world_size = context.communicator.world_size();
     if (spec.shard == ShardMode::images_padded) {
       shard_ = share_of_images(*context.dataset, validation_subset(*context.dataset, spec), spec, context.spec.imgsz, plan().batch_size,
-                               validation_stride(context), rank, world_size);
+                               size_multiple(context.prototype), rank, world_size);
     } else {
       shard_.batches = share_of_batches(plan().batches, spec.shard, rank, world_size);
     }

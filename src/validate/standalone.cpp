@@ -16,6 +16,7 @@
 #include "trace/tracer.h"
 #include "validate/batch_pictures.h"
 #include "validate/evaluator.h"
+#include "validate/shard.h"
 #include "validate/stage_clock.h"
 
 namespace valbench {
@@ -63,11 +64,8 @@ void warm_up(const StandaloneContext& context) {
 }
 
 RankShare score_share(const StandaloneContext& context, const std::vector<BatchPlan>& plan, int classes) {
-  const int rank = context.communicator.rank(), world_size = context.communicator.world_size();
-  std::vector<BatchPlan> mine;
-  for (const BatchPlan& batch : plan) {
-    if (batch.index % world_size == rank) mine.push_back(batch);
-  }
+  const std::vector<BatchPlan> mine =
+      share_of_batches(plan, ShardMode::batches, context.communicator.rank(), context.communicator.world_size());
   RankShare share;
   share.confusion = ConfusionMatrix(classes);
   const bool keep_all = context.spec.save_txt || context.spec.save_json;
@@ -159,8 +157,7 @@ void check_classes(const ValSpec& spec, const DetectionModel& model, const YoloD
 }
 
 std::vector<BatchPlan> standalone_plan(const ValSpec& spec, const YoloDataset& dataset, const DetectionModel& model) {
-  constexpr int kMinimumStride = 32;
-  const int stride = std::max(kMinimumStride, model.strides().back());
+  const int stride = size_multiple(model);
   return plan_validation_batches(dataset, {}, (spec.imgsz + stride - 1) / stride * stride, spec.batch_size, stride, spec.shape);
 }
 

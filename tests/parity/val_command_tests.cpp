@@ -91,7 +91,8 @@ TEST_CASE("valbench val on the golden weights gives YOLOv5 v7.0's metrics and pr
       const fs::path folder = run_case(c, weights, data, ranks, scratch.path(), "run" + std::to_string(number++));
       add_metrics(c, read_json(folder / "metrics.json"), deviations);
       const bool golden_predictions = c.at("task") == "val" && c.at("imgsz") == 320 && c.at("batch_size") == 32;
-      if (golden_predictions && fs::exists(golden_folder() / "coco_predictions.json")) {
+      if (golden_predictions) {
+        REQUIRE(fs::exists(golden_folder() / "coco_predictions.json"));
         add_predictions(read_json(golden_folder() / "coco_predictions.json"),
                         read_json(folder / (weights.stem().string() + "_predictions.json")), deviations);
       }

@@ -190,6 +190,7 @@ TEST_CASE("damaged images of every format are left out with a reason, and stay a
   negative.replace(18, 4, "\xff\xff\xff\xff");
   std::string claim = read_file(set.folder.path() / name("good.jpg"));  // 32768 x 32768 by its header, and no end
   claim.replace(claim.find("\xff\xc0") + 5, 4, std::string("\x80\0\x80\0", 4));
+  const std::string whole_claim = claim;
   claim.resize(claim.size() - 2);
   const std::map<std::string, std::pair<std::string, std::string>> bad = {
       {"a.tif", {tiff.substr(0, tiff.size() / 2), ""}},
@@ -204,6 +205,7 @@ TEST_CASE("damaged images of every format are left out with a reason, and stay a
       {"j.jpg", {"\xff\xd8\xff", ""}},
       {"k.png", {"\x89PNG\r\n\x1a\n", "PNG header is damaged"}},
       {"l.jpg", {claim, "32768x32768 pixels in"}},
+      {"n.jpg", {whole_claim, "32768x32768 pixels in"}},
       {"m.pfm", {"Pf\n1 1\n-1.0\n", "float maps are not read"}},
   };
   for (const auto& [file, content] : bad) set.folder.write(name(file), content.first);

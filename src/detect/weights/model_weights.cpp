@@ -36,19 +36,6 @@ void describe(ModelWeights& weights) {
   if (size != sizes.end() && (head == "model.24." || head == "model.33.")) weights.model_name = "yolov5" + size->second + (levels == 4 ? "6" : "");
 }
 
-// Copying one tensor after the other is bound by memory, and too little work to share out: on a busy machine the threads
-// would wait for each other at the end of every one of hundreds of tensors (2.8 s for yolov5x where one thread takes 0.2).
-class OneThread {
- public:
-  OneThread() : threads_(at::get_num_threads()) { at::set_num_threads(1); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-  ~OneThread() { at::set_num_threads(threads_); }
-
- private:
-  int threads_;
-};
-
 bool looks_like_safetensors(const std::filesystem::path& file) {
   const MappedFile content(file);
   const auto bytes = content.bytes();
@@ -93,10 +80,7 @@ int load_model_weights(const std::filesystem::path& file, const LoadOptions& opt
     throw InputError(fmt::format("{}: holds a model of {} classes, but {} are asked for; use the data set that it was trained on",
                                  file.string(), weights.classes, model.classes()));
   }
-  const int copied = [&] {
-    const OneThread one;
-    return load_matching_state(model, chosen);
-  }();
+  const int copied = load_matching_state(model, chosen);
   // Another number of classes leaves all but the last layers; of another model size only a few small tensors fit by chance.
   const int wanted = static_cast<int>(model.state().size());
   if (copied < wanted / 2 || (options.whole && options.anchors && copied < wanted)) {

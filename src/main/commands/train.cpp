@@ -92,9 +92,8 @@ void write_inputs(const PlannedTraining& plan, const RunSpec& spec) {
 
 /// How to go on after an end that was not planned; empty when there is no checkpoint yet.
 std::string advice_to_go_on(const fs::path& folder) {
-  std::error_code none;
   const fs::path last = folder / "weights/last.safetensors";
-  return fs::exists(last, none) ? "Go on with valbench train --resume " + last.string() : std::string();
+  return path_exists(last) ? "Go on with valbench train --resume " + last.string() : std::string();
 }
 
 /// The table of the closing validation, and what it is of; nothing where the training has not validated.

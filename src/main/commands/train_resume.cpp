@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/path_kind.h"
 #include "base/subprocess.h"
 #include "launch/train_folder.h"
 #include "main/commands/commands.h"
@@ -29,7 +30,7 @@ bool contains(const std::vector<std::string>& list, const std::string& name) {
 fs::path checkpoint_of(const TrainArguments& arguments, const std::string& option) {
   const std::string given = arguments.value(option);
   if (given == "true") return fs::absolute(newest_checkpoint(arguments.value("project"))).lexically_normal();
-  if (fs::is_regular_file(given)) return fs::absolute(given).lexically_normal();
+  if (is_file(given)) return fs::absolute(given).lexically_normal();
   throw InputError(shown_option(option) + " " + given +
                    ": no such checkpoint. Give a file such as runs/train/exp/weights/last.safetensors, or no file for the newest");
 }
@@ -84,7 +85,7 @@ ResumePoint resume_point(const TrainArguments& command_line) {
   const std::string option = command_line.value("resume_exact") != "false" ? "resume_exact" : "resume";
   point.checkpoint = checkpoint_of(command_line, option);
   const fs::path folder = point.checkpoint.parent_path().parent_path();
-  const bool in_run_folder = fs::is_regular_file(folder / "opt.yaml");
+  const bool in_run_folder = is_file(folder / "opt.yaml");
   if (in_run_folder) refuse_finished(folder);
   point.facts = read_facts(point.checkpoint);
   check_resumable(point.facts);

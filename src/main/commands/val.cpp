@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/path_kind.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/subprocess.h"
@@ -86,7 +87,7 @@ void check_options(const ValOptions& options, const ValSpec& spec) {
     throw InputError("--half needs a GPU: on a CPU fp16 convolutions are slower than fp32 and YOLOv5 does not use them. Leave it out, or "
                      "name a GPU with --device");
   }
-  if (!fs::is_regular_file(spec.weights)) {
+  if (!is_file(spec.weights)) {
     throw InputError(spec.weights.string() + ": no such weights file. Give a .pt or .safetensors file with --weights");
   }
 }

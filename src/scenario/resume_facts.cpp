@@ -14,6 +14,7 @@ using nlohmann::ordered_json;
 
 /// Settings that no number of a training depends on, so that --resume-exact lets them change.
 const std::vector<std::string> kFree = {"scenario", "run_id", "round",       "order",        "weights",  "data",
+                                        "keep_anchors",
                                         "workers",  "cache",  "device_ids",  "patience",     "save_period", "resume",
                                         "resume_exact", "save_checkpoints", "nosave", "oversubscribed", "profile", "verify",
                                         "folder",   "notices", "hyp_name"};

@@ -104,6 +104,7 @@ struct RunSpec {
 
   std::string model = "yolov5n";
   std::filesystem::path weights;  ///< Empty: random initialisation.
+  bool keep_anchors = false;      ///< The model's anchors stay where weights bring others, as with YOLOv5's --cfg (reference yolov5.md §1.8).
   std::filesystem::path data;     ///< data.yaml of the data set.
   int imgsz = 640;
   int epochs = 3;

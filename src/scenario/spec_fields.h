@@ -37,7 +37,8 @@ template <class Spec, class Visit>
 void visit_run_spec(Spec& s, Visit&& visit) {
   visit("schema_version", s.schema_version), visit("scenario", s.scenario), visit("run_id", s.run_id);
   visit("round", s.round), visit("order", s.order);
-  visit("model", s.model), visit("weights", s.weights), visit("data", s.data), visit("imgsz", s.imgsz);
+  visit("model", s.model), visit("weights", s.weights), visit("keep_anchors", s.keep_anchors);
+  visit("data", s.data), visit("imgsz", s.imgsz);
   visit("epochs", s.epochs), visit("batch_size", s.batch_size), visit("ranks", s.ranks), visit("device", s.device);
   visit("device_ids", s.device_ids), visit("seed", s.seed), visit("hyp_name", s.hyp_name), visit("hyp", s.hyp);
   visit("cos_lr", s.cos_lr), visit("label_smoothing", s.label_smoothing), visit("workers", s.workers);

@@ -41,8 +41,8 @@ SafetensorsFile checkpoint_content(const DetectionModel& model, const at::Tensor
   return content;
 }
 
-int load_checkpoint(const std::filesystem::path& file, DetectionModel& model, const Hyperparameters& hyp) {
-  return load_model_weights(file, {.anchors = hyp.anchors == 0}, model);
+int load_start_weights(const RunSpec& spec, DetectionModel& model) {
+  return load_model_weights(spec.weights, {.anchors = spec.hyp.anchors == 0 && !spec.keep_anchors}, model);
 }
 
 }  // namespace valbench

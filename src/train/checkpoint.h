@@ -28,8 +28,8 @@ at::Tensor batches_tracked(const DetectionModel& model);
 /// A flat state (flat_state_layout order of `model`) as a file's content; names, shapes and batches_tracked come from `model`.
 SafetensorsFile checkpoint_content(const DetectionModel& model, const at::Tensor& flat_state, const CheckpointInfo& info);
 
-/// The weights that a training starts from, of a .pt or safetensors file, by the partial-load rules of §1.8: hyp anchors keep the file's
-/// out. Returns the number of entries copied. Throws InputError where the file holds no weights of this model.
-int load_checkpoint(const std::filesystem::path& file, DetectionModel& model, const Hyperparameters& hyp);
+/// The weights that a training starts from, by the partial-load rules of §1.8: the model's anchors stay with hyp anchors, and with
+/// keep_anchors. Returns the number of entries copied. Throws InputError where the file holds no weights of this model.
+int load_start_weights(const RunSpec& spec, DetectionModel& model);
 
 }  // namespace valbench

@@ -94,7 +94,7 @@ RankParts build(const RunSpec& spec, const RankGroups& groups, Tracer& tracer, c
   }
   parts.model = build_model(spec, parts.train_set->classes);
   parts.resumed = load_resumed(spec, *parts.model);
-  if (!parts.resumed && !spec.weights.empty()) load_checkpoint(spec.weights, *parts.model, spec.hyp);
+  if (!parts.resumed && !spec.weights.empty()) load_start_weights(spec, *parts.model);
   if (communicator.rank() == 0) {
     parts.anchors = check_anchors(spec, *parts.train_set, *parts.model);
     if (!parts.anchors.sentence.empty()) log_note(parts.anchors.sentence);

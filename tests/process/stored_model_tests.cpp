@@ -68,6 +68,9 @@ TEST_CASE("a model of one's own is validated and trained on from its weights alo
   REQUIRE(second.code == 0);
   const fs::path model = box.trained("second").model;
   CHECK(model.filename() == "small.yaml");
+  // The anchors of the weights count, which AutoAnchor may have fitted, unless --cfg names a model (YOLOv5's rule).
+  CHECK_FALSE(box.trained("second").keep_anchors);
+  CHECK(box.trained("first").keep_anchors);
   CHECK(read_file(model) == kSmallModel);
   // And the weights of that training are again whole.
   CHECK(box.run("val", {"--weights", (box.path() / "runs/train/second/weights/last.safetensors").string()}).code == 0);

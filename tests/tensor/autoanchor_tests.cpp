@@ -6,7 +6,10 @@
 #include "base/error.h"
 #include "data/yolo_dataset.h"
 #include "detect/autoanchor.h"
+#include "detect/state_layout.h"
 #include "tests/support/catch.h"
+#include "tests/support/scratch_folder.h"
+#include "train/checkpoint.h"
 #include "train/prepare_model.h"
 
 using namespace valbench;
@@ -171,6 +174,28 @@ TEST_CASE("hyp anchors gives placeholders, which are fitted, or refused where no
   spec.hyp.anchors = 0;
   model = build_model(spec, 1);
   CHECK(check_anchors(spec, set, *model).sentence.empty());
+}
+
+TEST_CASE("the anchors of weights replace the model's, but with keep_anchors (--cfg) or hyp anchors") {
+  const ScratchFolder folder;
+  RunSpec spec = spec_of();
+  const auto fitted = build_model(spec, 1);
+  for (StateEntry& entry : fitted->state()) {
+    if (entry.kind == StateEntry::Kind::anchors) entry.tensor.mul_(2);
+  }
+  spec.weights = folder.path() / "fitted.safetensors";
+  write_safetensors(spec.weights, checkpoint_content(*fitted, flatten_state(fitted->state()), {}));
+  const auto loaded_anchors = [](const RunSpec& wanted) {
+    const auto model = build_model(wanted, 1);
+    load_start_weights(wanted, *model);
+    return model->anchors().clone();
+  };
+  CHECK(at::equal(loaded_anchors(spec), fitted->anchors()));
+  spec.keep_anchors = true;
+  CHECK(at::equal(loaded_anchors(spec), build_model(spec, 1)->anchors()));
+  spec.keep_anchors = false;
+  spec.hyp.anchors = 3;
+  CHECK(at::equal(loaded_anchors(spec), build_model(spec, 1)->anchors()));
 }
 
 TEST_CASE("the anchors of YOLOv5 fit BCCD") {

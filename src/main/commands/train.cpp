@@ -67,6 +67,7 @@ PlannedTraining plan_training(const TrainArguments& command_line) {
   plan.spec.resume = resume.checkpoint;
   plan.spec.resume_exact = command_line.value("resume_exact") != "false";
   plan.spec.notices = scenario.notices;
+  plan.spec.keep_anchors = resume.checkpoint.empty() && !command_line.value("cfg").empty();
   if (!plan.spec.resume.empty()) check_resume(resume.facts, plan.spec, class_count(plan.spec));
   if (!resume.folder.empty()) {
     plan.choice = FolderChoice::resume;

@@ -98,16 +98,16 @@ StrategySummary summarize(const Group& group) {
   summary.runs = static_cast<int>(group.rounds.size());
   summary.failed_runs = group.failed;
   visit_measures([&](Measured RunMeasures::*measure, const char*) { summary.mean.*measure = mean_of(group, measure); });
-  std::vector<double> job_s;
-  for (const auto& [round, run] : group.rounds) job_s.push_back(run->job_s);
-  if (job_s.empty()) {
-    summary.job_s_median = summary.job_s_mad = Measured::not_measured("no complete run");
+  if (!group.rounds.empty()) summary.validation = group.rounds.begin()->second->spec.validation;
+  if (!summary.mean.job_s.value) {
+    summary.job_s_median = summary.job_s_mad = summary.mean.job_s;
   } else {
-    summary.validation = group.rounds.begin()->second->spec.validation;
+    std::vector<double> job_s;
+    for (const auto& [round, run] : group.rounds) job_s.push_back(run->job_s);
     summary.job_s_median = Measured::of(median(job_s));
     summary.job_s_mad = Measured::of(median_absolute_deviation(job_s));
+    flag_outliers(group, job_s, summary);
   }
-  flag_outliers(group, job_s, summary);
   summarize_exactness(group, summary);
   return summary;
 }
@@ -215,6 +215,13 @@ void compare_group(const Group& baseline, const Group& group, double margin, dou
     b.push_back(run->job_s);
   }
   const bool valid = summary.reasons.empty();
+  const Measured of_baseline = mean_of(baseline, &RunMeasures::job_s);
+  for (const Measured& job : {of_baseline, summary.mean.job_s}) {
+    if (job.value || a.empty()) continue;
+    leave_speedup_empty(summary, job.reason);
+    summary.verdict = Verdict::invalid;  // Such runs say themselves why they are not comparable.
+    return;
+  }
   if (a.empty()) {
     leave_speedup_empty(summary, "no round holds both this strategy and the baseline");
     summary.reasons.push_back(summary.speedup.reason);
@@ -285,8 +292,8 @@ SweepComparison compare_sweep(const std::vector<RunRecord>& runs, const std::str
     if (&group == &groups.front()) {
       summary.is_baseline = true;
       if (!summary.reasons.empty()) summary.verdict = Verdict::invalid;
-      if (group.rounds.empty()) {
-        leave_speedup_empty(summary, "no complete run");
+      if (!summary.mean.job_s.value) {
+        leave_speedup_empty(summary, summary.mean.job_s.reason);
       } else {
         summary.speedup = summary.speedup_low = summary.speedup_high = Measured::of(1);
       }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -92,6 +93,17 @@ void measure_accuracy(const RunRecord& run, RunMeasures& m) {
   m.map50_95 = Measured::of(run.validations.back().map50_95);
 }
 
+/// Times of ranks that took turns on a core are no times of the strategy.
+void leave_times_out(const std::string& reason, RunMeasures& m) {
+  using Measure = Measured RunMeasures::*;
+  constexpr std::array<Measure, 9> kTimes = {
+      &RunMeasures::job_s,         &RunMeasures::epoch_s,    &RunMeasures::train_s,     &RunMeasures::val_s,       &RunMeasures::val_share,
+      &RunMeasures::val_share_max, &RunMeasures::idle_gpu_s, &RunMeasures::comm_wait_s, &RunMeasures::balance_gain};
+  for (const Measure time : kTimes) {
+    if ((m.*time).value) m.*time = Measured::not_measured(reason);
+  }
+}
+
 bool finite_losses(const RunRecord& run) {
   const bool train = std::all_of(run.epochs.begin(), run.epochs.end(), [](const EpochRecord& e) {
     return std::isfinite(e.loss_box + e.loss_obj + e.loss_cls);
@@ -103,6 +115,11 @@ bool finite_losses(const RunRecord& run) {
 }
 
 }  // namespace
+
+std::string reason_without_times(const RunRecord& run) {
+  if (!run.spec.oversubscribed || run.spec.ranks <= run.machine.cores || run.machine.cores < 1) return {};
+  return fmt::format("not measured ({} ranks on {} {})", run.spec.ranks, run.machine.cores, run.machine.cores == 1 ? "core" : "cores");
+}
 
 RunMeasures measure_run(const RunRecord& run) {
   RunMeasures m;
@@ -131,6 +148,7 @@ RunMeasures measure_run(const RunRecord& run) {
   for (const EpochRecord& epoch : run.epochs) peak = std::max(peak, epoch.peak_memory_mib);
   m.peak_memory_mib = peak > 0 ? Measured::of(peak) : Measured::not_measured("the run recorded no memory use");
   measure_accuracy(run, m);
+  if (const std::string reason = reason_without_times(run); !reason.empty()) leave_times_out(reason, m);
   return m;
 }
 

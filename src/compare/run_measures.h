@@ -29,6 +29,9 @@ struct RunMeasures {
 
 RunMeasures measure_run(const RunRecord& run);
 
+/// Why no time of the run counts as measured: it has more ranks than there are cores, and is there for its numbers alone. Empty otherwise.
+std::string reason_without_times(const RunRecord& run);
+
 /// Calls visit(pointer to member, name) for every measure, in the order above.
 template <class Visit>
 void visit_measures(Visit&& visit) {

@@ -79,6 +79,7 @@ struct SummaryRow {
 };
 
 Measured of_pairs(const SummaryRow& row, double PairedComparison::*value) {
+  if (!row.strategy->paired && !row.strategy->speedup.value) return row.strategy->speedup;
   if (!row.strategy->paired) return Measured::not_measured(row.strategy->is_baseline ? "is the baseline" : "no pairs");
   if (row.strategy->paired->pairs < 2) return Measured::not_measured("one round");
   return Measured::of((*row.strategy->paired).*value);
@@ -131,6 +132,12 @@ std::vector<Column<SummaryRow>> summary_table() {
   return columns;
 }
 
+/// A time of the run, unless none of its times counts.
+Measured time_of(const RunRecord& run, double seconds) {
+  const std::string reason = reason_without_times(run);
+  return reason.empty() ? Measured::of(seconds) : Measured::not_measured(reason);
+}
+
 /// One row of runs.csv.
 struct RunRow {
   const RunRecord* run = nullptr;
@@ -143,6 +150,7 @@ double late_seconds_of(const ValidationRecord& v) { return v.known_s - v.submitt
 /// The largest delay of any result of a run.
 Measured largest_delay(const RunRecord& run, double (*delay)(const ValidationRecord&)) {
   if (run.validations.empty()) return Measured::not_measured("no validation took place");
+  if (const std::string reason = reason_without_times(run); !reason.empty()) return Measured::not_measured(reason);
   double largest = 0;
   for (const ValidationRecord& validation : run.validations) largest = std::max(largest, delay(validation));
   return Measured::of(largest);
@@ -184,7 +192,7 @@ std::vector<Column<RunRow>> runs_table() {
   text("skipped_validations", [](const RunRecord& r) { return std::to_string(r.skipped_validations.size()); });
   columns.push_back({"late_epochs", [](const RunRow& r) { return largest_delay(*r.run, late_epochs_of); }, {}});
   columns.push_back({"late_s", [](const RunRow& r) { return largest_delay(*r.run, late_seconds_of); }, {}});
-  columns.push_back({"startup_s", [](const RunRow& r) { return Measured::of(r.run->startup_s); }, {}});
+  columns.push_back({"startup_s", [](const RunRow& r) { return time_of(*r.run, r.run->startup_s); }, {}});
   visit_measures([&](Measured RunMeasures::*m, const char* name) {
     columns.push_back({name, [m](const RunRow& r) { return r.measures.*m; }, {}});
   });
@@ -226,7 +234,7 @@ std::vector<Column<PhaseRow>> phases_table() {
   text("rank", [](const PhaseRow& r) { return std::to_string(r.epoch->rank); });
   text("epoch", [](const PhaseRow& r) { return std::to_string(r.epoch->epoch); });
   text("phase", [](const PhaseRow& r) { return r.phase; });
-  text("phase_s", [](const PhaseRow& r) { return fmt::format("{}", r.seconds); });
+  columns.push_back({"phase_s", [](const PhaseRow& r) { return time_of(*r.run, r.seconds); }, {}});
   text("count", [](const PhaseRow& r) {
     const auto count = r.epoch->phase_count.find(r.phase);
     return count == r.epoch->phase_count.end() ? std::string() : std::to_string(count->second);

@@ -33,12 +33,18 @@ std::string interval(const StrategySummary& s) {
                      s.speedup_high.value.value_or(*s.speedup.value));
 }
 
+/// The reason without a surrounding `not measured (…)`, which the sentence says itself.
+std::string bare_reason(const std::string& reason) {
+  const std::string prefix = "not measured (";
+  return reason.starts_with(prefix) ? reason.substr(prefix.size(), reason.size() - prefix.size() - 1) : reason;
+}
+
 /// How much of the baseline is validation, and what sharing it could save.
 std::string validation_cost(const SweepComparison& sweep) {
   const StrategySummary& base = sweep.strategies.front();
   if (!base.mean.val_share.value) {
     return fmt::format("How much of the training is validation was not measured under {} ({}).", sweep.baseline,
-                       base.mean.val_share.reason);
+                       bare_reason(base.mean.val_share.reason));
   }
   std::string text = fmt::format("Under {}, validation is {:.0f} % of the time that rank 0 trains and validates",
                                  sweep.baseline, 100 * *base.mean.val_share.value);
@@ -193,15 +199,10 @@ void say_noise(const SweepComparison& sweep, std::vector<std::string>& out) {
   }
 }
 
-/// The reason without a surrounding `not measured (…)`, which the sentence says itself.
-std::string bare_reason(const std::string& reason) {
-  const std::string prefix = "not measured (";
-  return reason.starts_with(prefix) ? reason.substr(prefix.size(), reason.size() - prefix.size() - 1) : reason;
-}
-
 /// What the table leaves empty, grouped by reason and strategies.
 void say_unmeasured(const SweepComparison& sweep, std::vector<std::string>& out) {
   const std::vector<std::pair<Measured RunMeasures::*, std::string>> shown = {
+      {&RunMeasures::job_s, "job time"},                 {&RunMeasures::epoch_s, "epoch time"},
       {&RunMeasures::val_share, "validation time"},      {&RunMeasures::idle_gpu_s, "idle time"},
       {&RunMeasures::comm_wait_s, "communication wait"}, {&RunMeasures::map50_95, "mAP"},
       {&RunMeasures::map50_95_delta, "mAP error"},       {&RunMeasures::peak_memory_mib, "peak memory"}};

@@ -7,7 +7,7 @@
 namespace valbench {
 namespace {
 
-constexpr std::size_t kLongestName = 26;
+constexpr std::size_t kLongestName = 32;
 
 }  // namespace
 

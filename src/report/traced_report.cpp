@@ -19,6 +19,7 @@ constexpr std::size_t kHostColumns = 5;
 struct TracedStrategy {
   std::string name;
   int runs = 0;
+  bool timed = true;                         ///< Else the host's times count as not measured.
   double train_s = 0, val_s = 0, job_s = 0;  ///< Sums over the runs.
   int traces = 0;                            ///< GPU traces of all runs and ranks.
   double wall_s = 0;                         ///< Of those: the denominator of the shares.
@@ -35,6 +36,10 @@ void add_once(std::vector<std::string>& list, const std::string& text) {
 void add_run(const RunRecord& run, TracedStrategy& sum, std::vector<std::string>& notes) {
   const RunMeasures measures = measure_run(run);
   ++sum.runs;
+  if (!measures.job_s.value) {
+    sum.timed = false;
+    add_once(notes, fmt::format("Times of {}: {}.", sum.name, measures.job_s.reason));
+  }
   sum.job_s += run.job_s;
   sum.train_s += measures.train_s.value.value_or(0);
   sum.val_s += measures.val_s.value.value_or(0);
@@ -84,7 +89,7 @@ std::string table_of(const std::vector<TracedStrategy>& strategies) {
       {"strategy", "runs", "job", "train", "val", "GPU", "GPU", "GPU", "GPU", "GPU", "val of"},
       {"", "", "s", "s/epoch", "s/epoch", "compute", "transfer", "waiting", "copies", "idle", "GPU work"}};
   for (const TracedStrategy& s : strategies) {
-    const auto mean = [&](double sum) { return duration_text(Measured::of(sum / s.runs)); };
+    const auto mean = [&](double sum) { return s.timed ? duration_text(Measured::of(sum / s.runs)) : std::string("-"); };
     rows.push_back({short_name(s.name), std::to_string(s.runs), mean(s.job_s), mean(s.train_s), mean(s.val_s),
                     share_text(s.classes[0], s.wall_s), share_text(s.classes[1], s.wall_s),
                     share_text(s.classes[2], s.wall_s, s.waits_known), share_text(s.classes[3], s.wall_s),

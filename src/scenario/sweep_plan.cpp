@@ -64,6 +64,9 @@ std::string reason_not_to_run(const RunSpec& base, const ValidationSpec& strateg
   if (strategy.placement == Placement::dedicated && strategy.shard == ShardMode::images_padded) {
     return "shard images_padded shows what DistributedSampler does to placement sharded; ranks that only validate deal whole batches";
   }
+  if (strategy.placement == Placement::sharded && strategy.shard != ShardMode::batches && base.ranks == 1) {
+    return "shard " + to_string(strategy.shard) + " is a way of dealing to several ranks, and there is one";
+  }
   RunSpec spec = base;
   spec.validation = strategy;
   // Another batch would be another training.

@@ -41,8 +41,8 @@ TEST_CASE("the CSV files of the example sweep are the golden text") {
   CHECK(runs == read_file(source_file("tests/unit/example_runs.csv")));
   const auto phases = lines_of(phases_csv(test::example_sweep()));
   CHECK(phases[0] == "schema_version,scenario,run_id,strategy,round,rank,epoch,phase,phase_s,count,traced,kernel_s,comm_s,memcpy_s,"
-                     "kernel_s_reason,comm_s_reason,memcpy_s_reason");
-  const std::string untraced = ",false,,,,not measured (untraced run),not measured (untraced run),not measured (untraced run)";
+                     "phase_s_reason,kernel_s_reason,comm_s_reason,memcpy_s_reason");
+  const std::string untraced = ",false,,,,,not measured (untraced run),not measured (untraced run),not measured (untraced run)";
   CHECK(phases[1] == "1,quickstart,r00-rank0,rank0,0,0,0,sync.wait,0,1" + untraced);
   CHECK(phases[2] == "1,quickstart,r00-rank0,rank0,0,0,0,train.forward,2,8" + untraced);
   CHECK(phases.size() == 1 + 36 * 3 * 2 * 2);
@@ -77,6 +77,42 @@ TEST_CASE("a run that failed has no measures in runs.csv") {
   run.failure = "rank 1 exited with code 9";
   const std::string csv = runs_csv({run});
   CHECK_THAT(csv, Catch::Contains("rank 1 exited with code 9") && Catch::Contains("the run did not complete"));
+}
+
+TEST_CASE("runs with more ranks than cores show no times, in the table and in the CSV files") {
+  auto runs = test::made_up_sweep({{.name = "rank0"}, {.name = "sharded", .placement = Placement::sharded, .val_s = 3.5}}, 6);
+  for (RunRecord& run : runs) {
+    run.spec.ranks = 4, run.spec.oversubscribed = true, run.machine.cores = 2;
+    run.timing_comparable = false, run.timing_note = "4 ranks x 1 threads on 2 cores";
+  }
+  const auto sweep = compare_sweep(runs, "rank0", 0.01);
+  const std::string reason = "not measured (4 ranks on 2 cores)";
+  const std::string table = console_report(sweep, false);
+  CHECK_THAT(table, Catch::Contains("INVALID") && Catch::Contains("4 ranks x 1 threads on"));
+  CHECK_THAT(table, Catch::Contains("Not measured: job time, epoch time, validation time, idle time, communication wait (4 ranks on 2 cores)."));
+  for (const std::string& line : lines_of(table)) {
+    if (line.starts_with("rank0 ") || line.starts_with("sharded ")) CHECK_THAT(line, Catch::Contains(" 6    -      -        -      -       -  0.410  0.230 "));
+  }
+  for (const StrategySummary& s : sweep.strategies) {
+    for (const Measured& time : {s.mean.job_s, s.mean.epoch_s, s.mean.train_s, s.mean.val_s, s.mean.val_share, s.mean.val_share_max,
+                                 s.mean.idle_gpu_s, s.mean.comm_wait_s, s.job_s_median, s.job_s_mad, s.speedup, s.speedup_low}) {
+      CHECK_FALSE(time.value);
+      CHECK(time.reason == reason);
+    }
+    CHECK(s.mean.map50_95.value);
+    CHECK(s.verdict == Verdict::invalid);
+    CHECK(s.outlier_runs.empty());
+  }
+  // job_s, epoch_s, train_s, val_s and what else is time.
+  for (const std::string& csv : {summary_csv(sweep), runs_csv(runs), phases_csv(runs)}) {
+    const auto lines = lines_of(csv);
+    for (std::size_t i = 1; i < lines.size(); ++i) CHECK_THAT(lines[i], Catch::Contains(reason));
+  }
+  CHECK_THAT(lines_of(summary_csv(sweep))[2], Catch::StartsWith("1,sharded,6,,,,,,,,"));
+  CHECK_THAT(lines_of(phases_csv(runs))[1], Catch::StartsWith("1,quickstart,r00-rank0,rank0,0,0,0,sync.wait,,1,"));
+  // Threads alone leave the times, without a verdict.
+  for (RunRecord& run : runs) run.spec.ranks = 2;
+  CHECK(compare_sweep(runs, "rank0", 0.01).strategies[1].mean.job_s.value);
 }
 
 TEST_CASE("the three files are written and replaced") {

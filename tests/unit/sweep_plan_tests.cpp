@@ -143,3 +143,15 @@ TEST_CASE("a strategy whose training ranks cannot share the batch evenly is skip
   REQUIRE(plan.skipped.size() == 1);
   CHECK_THAT(plan.skipped[0].reason, Contains("shard images_padded"));
 }
+
+TEST_CASE("a way of dealing to ranks is skipped where there is one rank") {
+  Scenario scenario = three_strategies();
+  scenario.strategies[1].placement = Placement::sharded;
+  scenario.strategies[1].shard = ShardMode::images_padded;
+  CHECK(plan_sweep(scenario, "/tmp/out").skipped.empty());
+  scenario.base.ranks = 1;
+  const auto skipped = plan_sweep(scenario, "/tmp/out").skipped;
+  REQUIRE(skipped.size() == 1);
+  CHECK(skipped[0].strategy == "sharded");
+  CHECK_THAT(skipped[0].reason, Contains("shard images_padded") && Contains("there is one"));
+}

@@ -47,7 +47,15 @@ TEST_CASE("phases.csv has the GPU time of a traced window, and the reason where 
   run.epochs.erase(run.epochs.begin() + 4, run.epochs.end());  // two epochs of two ranks
   const std::string csv = phases_csv({run});
   INFO(csv);
-  CHECK_THAT(csv, Contains("rank0,0,0,0,train.forward,2,8,true,,,,not measured (before the traced window)"));
-  CHECK_THAT(csv, Contains("rank0,0,0,1,train.forward,2,8,true,0.5,0,0.125,,,\n"));
-  CHECK_THAT(csv, Contains("rank0,0,1,1,sync.wait,5,1,true,0,0,0,,,\n"));
+  CHECK_THAT(csv, Contains("rank0,0,0,0,train.forward,2,8,true,,,,,not measured (before the traced window)"));
+  CHECK_THAT(csv, Contains("rank0,0,0,1,train.forward,2,8,true,0.5,0,0.125,,,,\n"));
+  CHECK_THAT(csv, Contains("rank0,0,1,1,sync.wait,5,1,true,0,0,0,,,,\n"));
+}
+
+TEST_CASE("traced runs with more ranks than cores show the GPU's times and none of the host's") {
+  RunRecord run = test::made_up_traced_run({.name = "rank0"}, 0);
+  run.spec.ranks = 4, run.spec.oversubscribed = true, run.machine.cores = 2;
+  const std::string text = traced_report({run}, "rank0");
+  CHECK_THAT(text, Contains("Times of rank0: not measured (4 ranks on 2 cores)."));
+  CHECK_THAT(text, Contains("\nrank0        1    -        -        -   20.0 %"));
 }

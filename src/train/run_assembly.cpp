@@ -145,11 +145,11 @@ void note_skipped(RunRecord& record) {
                                         record.skipped_validations.back().reason));
 }
 
-void note_invalid(std::span<const RankResult> ranks, RunRecord& record) {
+void note_invalid(std::span<const RankResult> ranks, std::size_t trained, RunRecord& record) {
   for (const RankResult& rank : ranks) {
     record.invalid_reasons.insert(record.invalid_reasons.end(), rank.invalid_reasons.begin(), rank.invalid_reasons.end());
   }
-  for (std::size_t r = 1; r < ranks.size(); ++r) {
+  for (std::size_t r = 1; r < trained; ++r) {
     if (ranks[r].train_checksums != ranks[0].train_checksums) {
       record.invalid_reasons.push_back(fmt::format("rank {} trained other weights than rank 0", r));
     }
@@ -213,7 +213,7 @@ void assemble_record(const std::vector<RankResult>& ranks, RunRecord& record) {
     record.epochs.insert(record.epochs.end(), records.begin(), records.end());
   }
   note_skipped(record);
-  note_invalid(std::span(ranks).first(trained), record);
+  note_invalid(ranks, trained, record);
   note_comparability(record);
 }
 

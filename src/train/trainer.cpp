@@ -10,9 +10,10 @@
 #include "record/epoch_phases.h"
 #include "train/checkpoint_plan.h"
 #include "train/device.h"
+#include "train/guarded_weights.h"
 #include "train/training_state.h"
-#include "train/weights_guard.h"
 #include "validate/flat_checksum.h"
+#include "validate/weights_guard.h"
 
 namespace valbench {
 namespace {
@@ -49,7 +50,9 @@ double Trainer::job_seconds() const { return seconds_between(begin_ns_ + total_o
 void Trainer::drain(int last_epoch) {
   // A late result can end the run with an epoch that was not due; the final weights are always validated.
   if (parts_.validation.validates() && submitted_epoch_ != last_epoch && last_epoch >= parts_.first_epoch) submit(last_epoch, true);
-  receive(parts_.validation.drain());
+  std::vector<ValidationResult> late;
+  guarded(last_epoch, [&] { late = parts_.validation.drain(); });
+  receive(std::move(late));
   if (const int lost = ledger_.first_pending(); lost >= 0) throw Error(fmt::format("the validation of epoch {} has no result", lost));
   save_late_best(ledger_.best_epoch() == last_epoch);
   std::sort(result_.validations.begin(), result_.validations.end(), [](const auto& a, const auto& b) { return a.epoch < b.epoch; });
@@ -138,11 +141,15 @@ void Trainer::submit(int epoch, bool required) {
     ledger_.submitted(epoch, ema_checksum_, job_seconds());
     batches_tracked_[epoch] = batches_tracked(parts_.step.model());
   }
-  WeightsGuard guard(parts_.step, parts_.spec, parts_.tracer, off_clock_ns_);
-  parts_.validation.submit({epoch, parts_.step.ema_state(), ema_checksum_, required});
-  for (std::string& change : guard.changes(parts_.communicator.rank(), epoch)) result_.invalid_reasons.push_back(std::move(change));
+  guarded(epoch, [&] { parts_.validation.submit({epoch, parts_.step.ema_state(), ema_checksum_, required}); });
   submitted_epoch_ = epoch;
   std::erase_if(result_.skipped, [epoch](const SkippedValidation& s) { return s.epoch == epoch; });
+}
+
+void Trainer::guarded(int epoch, const std::function<void()>& validate) {
+  WeightsGuard guard(guarded_weights(parts_.step, parts_.spec.validation.ema), parts_.spec.verify, parts_.tracer, off_clock_ns_);
+  validate();
+  for (std::string& change : guard.changes(parts_.communicator.rank(), epoch)) result_.invalid_reasons.push_back(std::move(change));
 }
 
 void Trainer::receive(std::vector<ValidationResult> results) {

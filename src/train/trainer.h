@@ -83,6 +83,8 @@ class Trainer {
   void train(int epoch, EpochRecord& record);
   void validate(int epoch);
   void submit(int epoch, bool required);
+  /// Does `validate` with the weights checked before and after.
+  void guarded(int epoch, const std::function<void()>& validate);
   void receive(std::vector<ValidationResult> results);
   void drain(int last_epoch);
   void record_checksum();

@@ -27,6 +27,7 @@ RankResult run_validator(const RunSpec& spec, Communicator& world, Tracer& trace
   world.barrier();
   RankResult result;
   result.epochs = server.serve();
+  result.invalid_reasons = server.invalid_reasons();
   for (EpochRecord& row : result.epochs) row.peak_memory_mib = peak_memory_mib(device);
   return result;
 }

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "validate/exactness_evidence.h"
+#include "validate/kept_scores.h"
 #include "validate/make_strategy.h"
 #include "validate/validation_server.h"
 
@@ -25,6 +27,8 @@ class DedicatedStrategy final : public ValidationStrategy {
  public:
   DedicatedStrategy(const ValidationContext& context, Communicator& world)
       : tracer_(context.tracer),
+        evidence_(context.evidence),
+        kept_elsewhere_(context.spec.verify != VerifyMode::none),
         link_(make_snapshot_group(world, context.spec), world.open_store()) {}
 
   void submit(ModelSnapshot snapshot) override {
@@ -60,7 +64,15 @@ class DedicatedStrategy final : public ValidationStrategy {
     return std::exchange(ready_, {});
   }
 
-  void close() override { link_.leave(); }
+  void close() override {
+    link_.leave();
+    if (!kept_elsewhere_) return;
+    for (const auto& bytes : link_.collect()) {
+      for (auto& [epoch, score] : KeptScores::unpack(bytes)) {
+        if (evidence_ != nullptr) evidence_->add_score(epoch, std::move(score));
+      }
+    }
+  }
 
  private:
   void skip(int epoch) {
@@ -74,11 +86,15 @@ class DedicatedStrategy final : public ValidationStrategy {
       throw Error(fmt::format("the ranks that only validate were sent epoch {} and answered for epoch {}", in_flight_->first,
                               record.epoch));
     }
+    // The score follows in close(): sending it now would take time from the training.
+    if (evidence_ != nullptr) evidence_->keep({record.epoch, in_flight_->second, record.weights_checksum, false}, {});
     ready_.push_back({.record = record, .weights = [state = in_flight_->second] { return state; }});
     in_flight_.reset();
   }
 
   Tracer& tracer_;
+  ExactnessEvidence* evidence_;
+  bool kept_elsewhere_;  ///< The validators keep scores for the evidence.
   ValidatorLink link_;
   std::optional<std::pair<int, at::Tensor>> in_flight_;  ///< Epoch and weights that are being scored.
   std::vector<ValidationResult> ready_;

@@ -148,7 +148,8 @@ ExactnessRecord check_exactness(const ValidationContext& context, const Exactnes
   if (!record.first_difference.empty() && !padded) {
     record.exact = "false";
   } else {
-    record.exact = whole && !record.checked_epochs.empty() ? "true" : "not_claimed";
+    const bool checked = evidence.mode() == VerifyMode::all ? record.checked_epochs.size() == validations.size() : !record.checked_epochs.empty();
+    record.exact = whole && checked ? "true" : "not_claimed";
   }
   return record;
 }

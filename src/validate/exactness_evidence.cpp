@@ -36,6 +36,11 @@ void ExactnessEvidence::keep(const ModelSnapshot& snapshot, PartialScore merged)
   kept_[snapshot.epoch] = std::move(kept);
 }
 
+void ExactnessEvidence::add_score(int epoch, PartialScore merged) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = kept_.find(epoch); found != kept_.end()) found->second.score = std::move(merged);
+}
+
 std::vector<int> ExactnessEvidence::epochs() const {
   const std::lock_guard lock(mutex_);
   std::vector<int> epochs;

@@ -26,6 +26,9 @@ class ExactnessEvidence {
   /// A validation as the strategy has it: the snapshot that was scored, before anything rounds it, and the merged score of all ranks.
   /// Under `last` the newest epoch's replaces the one before, and its state is only referred to.
   void keep(const ModelSnapshot& snapshot, PartialScore merged);
+  /// The score of a snapshot that was kept without one, because another rank has it until the clock has stopped. Without effect where a
+  /// newer snapshot has taken its place.
+  void add_score(int epoch, PartialScore merged);
 
   std::vector<int> epochs() const;  ///< Ascending.
   /// Null when nothing was kept of that epoch.

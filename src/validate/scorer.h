@@ -60,6 +60,8 @@ class SnapshotScorer {
   /// An uninitialised flat float32 state, to receive a broadcast into.
   at::Tensor empty_state() const;
   PartialScore score();
+  /// The model's flat state, in the plan's dtype.
+  const at::Tensor& state() const { return flat_; }
 
  private:
   std::unique_ptr<DataLoader> make_loader() const;

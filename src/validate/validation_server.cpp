@@ -3,12 +3,13 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
-#include "base/checksum.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "record/epoch_phases.h"
 #include "scenario/rank_roles.h"
+#include "validate/flat_checksum.h"
 #include "validate/shard.h"
+#include "validate/weights_guard.h"
 
 namespace valbench {
 namespace {
@@ -19,10 +20,7 @@ std::vector<int> validators_of(const RunSpec& spec) {
   return ranks;
 }
 
-std::string checksum_of(const at::Tensor& state) {
-  const at::Tensor host = state.cpu().contiguous();
-  return checksum_text(checksum({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()}));
-}
+void append(std::vector<std::string>& all, const std::vector<std::string>& more) { all.insert(all.end(), more.begin(), more.end()); }
 
 }  // namespace
 
@@ -39,7 +37,8 @@ ValidationServer::ValidationServer(const ValidationContext& context)
       plan_(make_scoring_plan(context, context.spec.validation)),
       scorer_(context, plan_,
               share_of_batches(plan_.batches, context.spec.validation.shard, validators_.rank(), validators_.world_size())),
-      received_(scorer_.empty_state()) {}
+      received_(scorer_.empty_state()),
+      kept_(context.spec.verify) {}
 
 std::vector<EpochRecord> ValidationServer::serve() {
   Tracer& tracer = context_.tracer;
@@ -52,15 +51,19 @@ std::vector<EpochRecord> ValidationServer::serve() {
       const ScopedSpan span(tracer, Phase::sync_wait);
       order = link_.next();
     }
-    if (order.kind == ValidatorOrder::Kind::leave) return rows;
+    if (order.kind == ValidatorOrder::Kind::leave) {
+      if (context_.spec.verify != VerifyMode::none) link_.hand_over(kept_.pack());
+      return rows;
+    }
     if (order.kind == ValidatorOrder::Kind::meet) {
       link_.meet();
       continue;
     }
     tracer.set_epoch(order.epoch);
+    off_clock_ns_ = 0;
     score(order);
     EpochRecord& row = rows.emplace_back(EpochRecord{.rank = context_.communicator.rank(), .epoch = order.epoch});
-    row.epoch_s = seconds_between(begin_ns, now_ns());
+    row.epoch_s = seconds_between(begin_ns + off_clock_ns_, now_ns());
     copy_phases(tracer, row);
     tracer.reset_sums();
     begin_ns = now_ns();
@@ -75,13 +78,15 @@ void ValidationServer::score(const ValidatorOrder& order) {
     const ScopedSpan span(tracer, Phase::val_broadcast, order.epoch);
     link_.receive(received_);
   }
-  const std::string checksum = checksum_of(received_);
+  const std::string checksum = flat_checksum(received_);
   if (checksum != order.checksum) {
     throw Error(fmt::format("rank {} received weights of epoch {} with checksum {}, but rank 0 sent {}", context_.communicator.rank(),
                             order.epoch, checksum, order.checksum));
   }
   scorer_.load(received_);
+  WeightsGuard guard({{"the snapshot", received_}, {"the validated model", scorer_.state()}}, context_.spec.verify, tracer, off_clock_ns_);
   const PartialScore mine = scorer_.score();
+  append(invalid_reasons_, guard.changes(context_.communicator.rank(), order.epoch));
   std::vector<PartialScore> parts;
   {
     const ScopedSpan span(tracer, Phase::val_gather, order.epoch);
@@ -89,13 +94,15 @@ void ValidationServer::score(const ValidatorOrder& order) {
   }
   if (validators_.rank() != 0) return;
   const ScopedSpan span(tracer, Phase::val_metrics, order.epoch);
-  ValidationRecord result = summarize_score(merge_scores(parts), score_threads(context_.spec));
+  PartialScore merged = merge_scores(parts);
+  ValidationRecord result = summarize_score(merged, score_threads(context_.spec));
   result.epoch = order.epoch;
   result.weights_checksum = checksum;
   result.batch_size = plan_.batch_size;
   result.precision_used = plan_.precision;
-  result.seconds = seconds_between(begin_ns, now_ns());
+  result.seconds = seconds_between(begin_ns + off_clock_ns_, now_ns());
   link_.answer(result);
+  kept_.keep(order.epoch, std::move(merged));
 }
 
 }  // namespace valbench

@@ -4,8 +4,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "validate/kept_scores.h"
 #include "validate/scorer.h"
 #include "validate/validator_link.h"
 
@@ -23,6 +25,8 @@ class ValidationServer {
 
   /// One row for each epoch whose weights were scored: waiting for them, then scoring.
   std::vector<EpochRecord> serve();
+  /// What this rank has seen that makes the run INVALID.
+  const std::vector<std::string>& invalid_reasons() const { return invalid_reasons_; }
 
  private:
   void score(const ValidatorOrder& order);
@@ -33,6 +37,9 @@ class ValidationServer {
   ScoringPlan plan_;
   SnapshotScorer scorer_;
   at::Tensor received_;
+  KeptScores kept_;  ///< The first validator's.
+  std::vector<std::string> invalid_reasons_;
+  std::int64_t off_clock_ns_ = 0;  ///< Spent on checksums since the last order came.
 };
 
 }  // namespace valbench

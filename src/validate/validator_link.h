@@ -5,10 +5,13 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "comm/communicator.h"
 #include "record/run_record.h"
@@ -40,6 +43,8 @@ class ValidatorLink {
   void meet();
   /// Lets the validators go.
   void leave();
+  /// What the validators have kept for rank 0, after leave(): the bytes of each place.
+  std::vector<std::vector<std::byte>> collect() { return group_.gather_bytes({}, 0); }
   /// The answer to the last send(). Never blocks.
   std::optional<ValidationRecord> look_up_result();
   /// The same; blocks. After meet() it is there already, or on its way.
@@ -63,6 +68,8 @@ class TrainerLink {
   /// What follows an order: the weights after `score`, the barrier after `meet`.
   void receive(at::Tensor state) { group_.broadcast(state, 0); }
   void meet() { group_.barrier(); }
+  /// After `leave`: what this validator has kept for rank 0.
+  void hand_over(std::span<const std::byte> bytes) { static_cast<void>(group_.gather_bytes(bytes, 0)); }
   /// Answers the last order; one of the validators does it for all.
   void answer(const ValidationRecord& record);
 

@@ -165,7 +165,7 @@ const std::vector<std::pair<std::string, std::string>> kDedicatedSchedules = {
 std::string split_scenario(int ranks, int batch, const std::string& placement) {
   std::string text = "name: split\ndata: set/data.yaml\nimgsz: 64\nepochs: " + std::to_string(kEpochs) + "\nbatch_size: " +
                      std::to_string(batch) + "\nranks: " + std::to_string(ranks) +
-                     "\ndevice: cpu\nthreads: 1\nrounds: 1\nbaseline: all\nstrategies:\n";
+                     "\ndevice: cpu\nthreads: 1\nrounds: 1\nverify: all\nbaseline: all\nstrategies:\n";
   for (const auto& [name, keys] : kDedicatedSchedules) text += "  - {name: " + name + ", " + placement + ", " + keys + "}\n";
   return text;
 }
@@ -189,6 +189,9 @@ void check_scored_or_skipped(const RunRecord& dedicated, const RunRecord& refere
   REQUIRE_FALSE(dedicated.validations.empty());
   CHECK(dedicated.validations.back().epoch == kEpochs - 1);
   CHECK(dedicated.exactness.first_difference.empty());
+  std::vector<int> scored;
+  for (const ValidationRecord& validation : dedicated.validations) scored.push_back(validation.epoch);
+  CHECK(dedicated.exactness.checked_epochs == scored);  // By verify: all.
   const bool subset = dedicated.spec.validation.subset_count > 0;
   CHECK(dedicated.exactness.exact == (subset ? "not_claimed" : "true"));
 }

@@ -11,7 +11,7 @@ TEST_CASE("verify runs every strategy once, scores every validation again and pr
   const SweepSandbox sandbox;
   const std::string strategies =
       "strategies=[{name: rank0}, {name: sharded, placement: sharded}, {name: some, placement: sharded, subset: 5}, "
-      "{name: square, shape: square}, {name: none, placement: none}]";
+      "{name: square, shape: square}, {name: beside, placement: dedicated}, {name: none, placement: none}]";
   const std::vector<std::string> command = {"verify", "scenario.yaml", "--out", "out", "--epochs", "3", "--set", strategies};
   const Outcome outcome = sandbox.valbench(command);
   INFO(outcome.output);
@@ -27,6 +27,10 @@ TEST_CASE("verify runs every strategy once, scores every validation again and pr
     REQUIRE(record.validations.size() == 3);
     CHECK(record.validations[2].pixels > 0);
   }
+  const RunRecord beside = sandbox.record("r00-beside");
+  const std::string n = std::to_string(beside.validations.size());
+  CHECK(beside.exactness.checked_epochs.size() == beside.validations.size());
+  CHECK_THAT(outcome.output, Contains("beside    yes              " + n + "/" + n + " "));
   CHECK(sandbox.record("r00-some").exactness.exact == "not_claimed");
   CHECK(sandbox.record("r00-square").exactness.exact == "true");  // Rank 0 alone scores the same, with square images.
   CHECK(sandbox.record("r00-square").exactness.unlike_full_set == "shape square");

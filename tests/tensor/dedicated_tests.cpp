@@ -6,8 +6,14 @@
 #include <map>
 
 #include "base/error.h"
+#include "data/synthetic_dataset.h"
+#include "detect/state_layout.h"
 #include "tests/support/catch.h"
+#include "tests/support/scratch_folder.h"
 #include "trace/tracer.h"
+#include "validate/exactness_evidence.h"
+#include "validate/flat_checksum.h"
+#include "validate/kept_scores.h"
 #include "validate/make_strategy.h"
 #include "validate/validation_server.h"
 
@@ -43,13 +49,16 @@ class FakeCommunicator final : public Communicator {
   std::unique_ptr<PendingCollective> all_reduce_sum(at::Tensor, CallSite) override { throw Error("no gradients here"); }
   void broadcast(at::Tensor tensor, int, CallSite) override {
     if (place_ == 0) sent.push_back(tensor.clone());
-    if (place_ != 0) tensor.zero_();
+    if (place_ != 0) received = tensor.zero_();
   }
   void barrier(CallSite) override {
     ++barriers;
     if (on_barrier) on_barrier();
   }
-  std::vector<std::vector<std::byte>> gather_bytes(std::span<const std::byte>, int, CallSite) override { throw Error("nothing to gather"); }
+  std::vector<std::vector<std::byte>> gather_bytes(std::span<const std::byte> bytes, int, CallSite) override {
+    gathered.emplace_back(bytes.begin(), bytes.end());
+    return from_others;
+  }
   std::vector<std::byte> broadcast_bytes(std::span<const std::byte>, int, CallSite) override { throw Error("no bytes here"); }
   std::vector<CollectiveEvent> take_events() override { return {}; }
   void set_epoch(int) override {}
@@ -62,6 +71,8 @@ class FakeCommunicator final : public Communicator {
   Values values;
   std::deque<FakeCommunicator> groups;
   std::vector<at::Tensor> sent;
+  at::Tensor received;
+  std::vector<std::vector<std::byte>> gathered, from_others;  ///< What this rank gave, and what rank 0 gets.
   int barriers = 0;
   std::function<void()> on_barrier;
 
@@ -82,7 +93,7 @@ struct Rank0 {
   explicit Rank0(int validators)
       : spec(spec_of(1 + validators, validators)),
         world(0, 1 + validators),
-        strategy(make_strategy({spec, world, tracer, nullptr, *model, std::nullopt, at::kCPU, &world})) {}
+        strategy(make_strategy({spec, world, tracer, nullptr, *model, std::nullopt, at::kCPU, &world, {}, &evidence})) {}
 
   FakeCommunicator& group() { return world.groups.front(); }
   void say_ready(int place, int order) {
@@ -103,6 +114,7 @@ struct Rank0 {
   RunSpec spec;
   FakeCommunicator world;
   Tracer tracer;
+  ExactnessEvidence evidence{VerifyMode::last, {}};
   std::unique_ptr<ValidationStrategy> strategy;
   at::Tensor live;
 };
@@ -185,6 +197,32 @@ TEST_CASE("the final snapshot waits for the validators in a collective, and drai
   CHECK_THAT(rank.order(4), Contains("\"leave\""));
 }
 
+TEST_CASE("scores that a validator has kept reach the exactness gate with the weights that rank 0 sent, when training is over") {
+  Rank0 rank(2);
+  for (const int place : {1, 2}) rank.say_ready(place, 0);
+  rank.submit(4);
+  rank.answer(0, 4);
+  CHECK(rank.strategy->take_ready().size() == 1);
+  REQUIRE(rank.evidence.score(4) != nullptr);
+  CHECK(rank.evidence.score(4)->pixels == 0);
+  KeptScores kept(VerifyMode::last);
+  PartialScore older, newer;
+  older.pixels = 5, newer.pixels = 7;
+  kept.keep(3, older);
+  kept.keep(4, newer);
+  CHECK(KeptScores::unpack(kept.pack()).size() == 1);
+  rank.group().from_others = {{}, kept.pack(), {}};
+  rank.live.fill_(-1);
+  rank.strategy->close();
+  CHECK_THAT(rank.order(1), Contains("\"leave\""));
+  CHECK(rank.evidence.score(4)->pixels == 7);
+  CHECK(rank.evidence.state(4).eq(4).all().item<bool>());
+  std::vector<std::byte> cut = kept.pack();
+  cut.pop_back();
+  CHECK_THROWS_WITH(KeptScores::unpack(cut), Contains("cut short"));
+  CHECK(KeptScores(VerifyMode::none).pack().empty());
+}
+
 TEST_CASE("an answer for another epoch than was sent ends the run") {
   Rank0 rank(1);
   rank.say_ready(1, 0);
@@ -204,6 +242,8 @@ TEST_CASE("a rank that only validates says when it is ready, meets, leaves, and 
   world.values["validators/order/0"] = R"({"kind": "meet", "epoch": 0, "checksum": ""})";
   world.values["validators/order/1"] = R"({"kind": "leave", "epoch": 0, "checksum": ""})";
   CHECK(server.serve().empty());
+  CHECK(world.groups.front().gathered.size() == 1);  // It has scored nothing.
+  CHECK(world.groups.front().gathered[0].empty());
   CHECK(world.groups.front().barriers == 1);
   CHECK(world.values.contains("validators/ready/1/0"));
   CHECK(world.values.contains("validators/ready/1/1"));
@@ -211,4 +251,49 @@ TEST_CASE("a rank that only validates says when it is ready, meets, leaves, and 
   world.values["validators/order/2"] = R"({"kind": "score", "epoch": 3, "checksum": "0123456789abcdef"})";
   CHECK_THROWS_WITH(server.serve(), Contains("rank 1 received weights of epoch 3 with checksum") &&
                                         Contains("rank 0 sent 0123456789abcdef"));
+}
+
+namespace {
+
+/// Writes to the snapshot in the middle of its validation.
+class Meddler final : public SpanListener {
+ public:
+  explicit Meddler(const at::Tensor& snapshot) : snapshot_(snapshot) {}
+  void span_begin(Phase, std::int64_t) noexcept override {}
+  void span_end(Phase phase, std::int64_t) noexcept override {
+    if (phase == Phase::val_match && snapshot_.defined()) snapshot_.data_ptr<float>()[0] = 1;
+  }
+
+ private:
+  const at::Tensor& snapshot_;
+};
+
+}  // namespace
+
+TEST_CASE("weights that change on a rank that only validates while it scores make the run invalid, and its score is handed over") {
+  const test::ScratchFolder folder;
+  make_synthetic_dataset({.train_images = 1, .val_images = 2, .classes = 1, .width = 64, .height = 64}, folder.path());
+  const auto dataset = std::make_shared<const YoloDataset>(load_yolo_dataset(read_data_config(folder.path() / "data.yaml"), Split::val, 1));
+  const RunSpec spec = spec_of(2, 1);
+  const auto model = make_yolov5("yolov5n", 1, 0);
+  FakeCommunicator world(1, 2);
+  Tracer tracer;
+  ValidationServer server({spec, world, tracer, dataset, *model, std::nullopt, at::kCPU, &world});
+  const std::string zeros = flat_checksum(at::zeros_like(flatten_state(model->state())));
+  const auto order = [&](int number) { return "validators/order/" + std::to_string(number); };
+  const std::string score = R"({"kind": "score", "epoch": 3, "checksum": ")" + zeros + "\"}";
+  world.values[order(0)] = score;
+  world.values[order(1)] = world.values[order(3)] = R"({"kind": "leave", "epoch": 0, "checksum": ""})";
+  world.values[order(2)] = score;
+  CHECK(server.serve().size() == 1);
+  CHECK(server.invalid_reasons().empty());
+  const auto scores = KeptScores::unpack(world.groups.front().gathered.at(0));
+  REQUIRE(scores.contains(3));
+  CHECK(scores.at(3).matches.images.size() == 2);
+
+  Meddler meddler(world.groups.front().received);
+  tracer.add_listener(meddler);
+  CHECK(server.serve().size() == 1);
+  REQUIRE(server.invalid_reasons().size() == 1);
+  CHECK_THAT(server.invalid_reasons()[0], Contains("validating epoch 3 changed the snapshot of rank 1"));
 }

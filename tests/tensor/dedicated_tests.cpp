@@ -57,7 +57,8 @@ class FakeCommunicator final : public Communicator {
   }
   std::vector<std::vector<std::byte>> gather_bytes(std::span<const std::byte> bytes, int, CallSite) override {
     gathered.emplace_back(bytes.begin(), bytes.end());
-    return places_ == 1 ? std::vector{gathered.back()} : from_others;
+    if (places_ == 1) return {gathered.back()};
+    return from_others;
   }
   std::vector<std::byte> broadcast_bytes(std::span<const std::byte>, int, CallSite) override { throw Error("no bytes here"); }
   std::vector<CollectiveEvent> take_events() override { return {}; }

@@ -130,6 +130,18 @@ TEST_CASE("test-time augmentation predicts at three scales, one mirrored, withou
   CHECK(largest < 1e-3F);
 }
 
+TEST_CASE("images are padded to the largest stride, in whatever order a model names its levels") {
+  const c10::NoGradGuard no_gradients;
+  const char* source = std::getenv("VALBENCH_SOURCE");
+  const auto file = std::filesystem::path(source != nullptr ? source : ".") / "tests/data/models/down_order.yaml";
+  const auto model = make_yolov5(file.string(), 80, 0);
+  REQUIRE(model->strides() == std::vector<int>{16, 8});
+  CHECK(largest_stride(*model) == 16);
+  CHECK(size_multiple(*model) == 32);
+  // Two anchors a cell on 64x96, 64x80 and 48x80 pixels: the first level, both, and the last level.
+  CHECK(predict_augmented(*model, pattern(64, 96)).size(1) == 2 * (4 * 6) + 2 * (4 * 5 + 8 * 10) + 2 * (6 * 10));
+}
+
 TEST_CASE("an image scaled for augmentation is padded with grey to a multiple of the stride") {
   const at::Tensor image = at::zeros({1, 3, 320, 320});
   const at::Tensor scaled = scaled_for_augmentation(image, 0.83, kStride);

@@ -1,25 +1,14 @@
 // Two NCCL ranks on one GPU, through the real programs: for correctness, never for timing.
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "record/run_store.h"
 #include "tests/support/catch.h"
+#include "tests/support/rank_gpu.h"
 #include "tests/support/small_sweep.h"
 
 using namespace valbench;
 
 namespace {
-
-/// Why there is no GPU to run on; empty when there is one.
-std::string no_gpu() {
-  const std::filesystem::path program = test::built("src/main/valbench-rank");
-  if (program.empty() || test::built("src/main/valbench").empty()) return "valbench and valbench-rank are not built";
-  const CapturedRun run = run_captured({program.string(), "--versions"}, 60);
-  const auto at = run.output.find('{');
-  const auto versions = nlohmann::json::parse(at == std::string::npos ? "" : run.output.substr(at), nullptr, false);
-  if (!versions.is_object()) return "valbench-rank --versions says: " + run.output;
-  return versions["gpus"].empty() ? "needs a GPU: " + versions.value("gpu_problem", "none") : std::string();
-}
 
 const RunRecord& run_of(const std::vector<RunRecord>& runs, const std::string& strategy) {
   for (const RunRecord& run : runs) {
@@ -33,7 +22,7 @@ const std::vector<std::string> kShared = {"--set", "device=cuda:0", "--set", "sh
 }  // namespace
 
 TEST_CASE("two NCCL ranks on one GPU train alike, and every validation is exact: sharded, beside training, after it") {
-  if (const std::string reason = no_gpu(); !reason.empty()) VB_SKIP(reason);
+  if (const std::string reason = test::no_gpu_for_ranks(); !reason.empty()) VB_SKIP(reason);
   const test::SmallSweep sweep;
   std::vector<std::string> arguments = kShared;
   const std::vector<std::string> more = {"--set",
@@ -60,7 +49,7 @@ TEST_CASE("two NCCL ranks on one GPU train alike, and every validation is exact:
 }
 
 TEST_CASE("a rank that only validates gets its snapshots over NCCL and is exact, traced or not") {
-  if (const std::string reason = no_gpu(); !reason.empty()) VB_SKIP(reason);
+  if (const std::string reason = test::no_gpu_for_ranks(); !reason.empty()) VB_SKIP(reason);
   const test::SmallSweep sweep;
   const std::string strategies = "strategies=[{name: rank0}, {name: dedicated, placement: dedicated}]";
   for (const bool traced : {false, true}) {
@@ -88,7 +77,7 @@ TEST_CASE("a rank that only validates gets its snapshots over NCCL and is exact,
 }
 
 TEST_CASE("a traced run on a GPU records every kernel, communication apart, and its breakdown adds up to the window") {
-  if (const std::string reason = no_gpu(); !reason.empty()) VB_SKIP(reason);
+  if (const std::string reason = test::no_gpu_for_ranks(); !reason.empty()) VB_SKIP(reason);
   const test::SmallSweep sweep;
   std::vector<std::string> arguments = kShared;
   arguments.push_back("--profile");

@@ -1,6 +1,7 @@
 // `valbench train` killed and resumed: exactly, as YOLOv5 does it, and what is refused.
 #include <signal.h>
 
+#include <chrono>
 #include <filesystem>
 
 #include "base/file.h"
@@ -8,6 +9,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/golden_json.h"
 #include "tests/support/programs.h"
+#include "tests/support/rank_gpu.h"
 
 using namespace valbench;
 using namespace valbench::test;
@@ -20,10 +22,11 @@ namespace {
 struct Trainings {
   SweepSandbox sandbox;
   fs::path data = sandbox.make_data("set");
+  std::string device = "cpu";
   std::vector<std::string> options;  ///< Of every one of them.
 
   std::vector<std::string> arguments(const std::string& name) const {
-    std::vector<std::string> all = {"train", "--data", "set/data.yaml", "--cfg", "yolov5n", "--imgsz", "64", "--device", "cpu",
+    std::vector<std::string> all = {"train", "--data", "set/data.yaml", "--cfg", "yolov5n", "--imgsz", "64", "--device", device,
                                     "--batch-size", "4", "--epochs", "4", "--seed", "5", "--set", "threads=1", "--name", name};
     all.insert(all.end(), options.begin(), options.end());
     return all;
@@ -41,8 +44,8 @@ struct Trainings {
     REQUIRE(command.wrote("\n        1/3"));  // The row of the second epoch: the first one's checkpoint is written.
     command.send(SIGKILL);
     CHECK(command.finish().code == 128 + SIGKILL);
-    while (!processes_of(folder(name)).empty()) {
-    }
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);  // The ranks end with the controller.
+    while (!processes_of(folder(name)).empty()) REQUIRE(std::chrono::steady_clock::now() < deadline);
     REQUIRE(fs::exists(last(name)));
     REQUIRE_FALSE(fs::exists(folder(name) / "run.json"));
   }
@@ -93,6 +96,14 @@ TEST_CASE("a killed training resumed exactly equals the one that ran through, bi
 TEST_CASE("a killed training resumed exactly equals the one that ran through, bit for bit: Adam") {
   Trainings trainings;
   trainings.options = {"--optimizer", "Adam", "--set", "hyp.lr0=0.001"};
+  trainings.check_exact();
+}
+
+TEST_CASE("a killed training in fp16 on a GPU resumed exactly equals the one that ran through, bit for bit, its gradient scaler too") {
+  if (const std::string reason = no_gpu_for_ranks(); !reason.empty()) VB_SKIP(reason);
+  Trainings trainings;
+  trainings.device = "0";
+  trainings.options = {"--deterministic", "--amp", "fp16"};
   trainings.check_exact();
 }
 

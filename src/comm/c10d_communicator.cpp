@@ -26,11 +26,12 @@ constexpr std::chrono::milliseconds kGroupTimeout(static_cast<std::int64_t>(1000
 constexpr std::chrono::milliseconds kKeyTimeout = std::chrono::hours(24 * 20);
 constexpr std::chrono::milliseconds kMeetingTimeout = std::chrono::minutes(5);
 
-/// A Gloo reduction under way; its completion time is taken by whichever thread completes it.
+/// A reduction under way. Gloo's wait() blocks until it is done; NCCL's makes the current stream wait, and would block the thread too if
+/// it were given a time-out (ProcessGroupNCCL.hpp). The groups carry theirs.
 class PendingWork final : public PendingCollective {
  public:
   explicit PendingWork(c10::intrusive_ptr<c10d::Work> work) : work_(std::move(work)) {}
-  void wait() override { work_->wait(kGroupTimeout); }
+  void wait() override { work_->wait(); }
 
  private:
   c10::intrusive_ptr<c10d::Work> work_;

@@ -1,6 +1,7 @@
 #include "compare/comparison.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +9,7 @@
 
 #include "base/error.h"
 #include "scenario/rank_roles.h"
+#include "scenario/spec_fields.h"
 #include "stats/quantiles.h"
 
 namespace valbench {
@@ -168,7 +170,13 @@ bool same_images(const RunRecord& a, double images_a, const RunRecord& b, double
   return std::max(most_a - ranks_a, most_b - ranks_b) < std::min(most_a, most_b);
 }
 
-/// What must not differ between the baseline and a strategy.
+std::map<std::string, double> hyperparameters_by_name(const Hyperparameters& hyp) {
+  std::map<std::string, double> values;
+  visit_hyperparameters(hyp, [&](const char* name, double value) { values[name] = value; });
+  return values;
+}
+
+/// What must not differ between the baseline and a strategy. Not amp, cache, workers, threads and ranks: those are ways to do the same work.
 std::vector<std::string> unequal_work(const Group& baseline, const Group& group) {
   std::vector<std::string> reasons;
   if (baseline.rounds.empty() || group.rounds.empty()) return reasons;
@@ -183,6 +191,14 @@ std::vector<std::string> unequal_work(const Group& baseline, const Group& group)
   require_equal("imgsz", a.spec.imgsz, b.spec.imgsz);
   require_equal("number of epochs", a.spec.epochs, b.spec.epochs);
   require_equal("training batch", a.spec.batch_size, b.spec.batch_size);
+  require_equal("optimizer", to_string(a.spec.optimizer), to_string(b.spec.optimizer));
+  require_equal("freeze", fmt::format("[{}]", fmt::join(a.spec.freeze, ", ")), fmt::format("[{}]", fmt::join(b.spec.freeze, ", ")));
+  require_equal("rect", a.spec.rect, b.spec.rect);
+  require_equal("quad", a.spec.quad, b.spec.quad);
+  require_equal("multi_scale", a.spec.multi_scale, b.spec.multi_scale);
+  require_equal("sync_bn", a.spec.sync_bn, b.spec.sync_bn);
+  const auto hyp_a = hyperparameters_by_name(a.spec.hyp), hyp_b = hyperparameters_by_name(b.spec.hyp);
+  for (const auto& [name, value] : hyp_a) require_equal(("hyp " + name).c_str(), value, hyp_b.at(name));
   const double images_a = ma.train_images.value.value_or(0), images_b = mb.train_images.value.value_or(0);
   if (!same_images(a, images_a, b, images_b)) require_equal("training images", images_a, images_b);
   require_equal("optimizer steps", ma.optimizer_steps.value.value_or(0), mb.optimizer_steps.value.value_or(0));

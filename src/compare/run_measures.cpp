@@ -54,7 +54,8 @@ void measure_validation_time(const RunRecord& run, RunMeasures& m) {
     return;
   }
   const std::vector<double> val = later_epochs(run, [](const auto& e) { return e.val_s; }, run.spec.ranks);
-  m.val_s = Measured::of(run.spec.validation.interval > 1 ? mean(val) : median(val));
+  const bool skips = run.validations.size() < run.train_checksums.size();
+  m.val_s = Measured::of(skips ? mean(val) : median(val));
   double largest = 0;
   for (int rank = 0; rank < training_ranks(run.spec); ++rank) largest = std::max(largest, val_share_of(run, rank));
   const double share = val_share_of(run, 0);

@@ -11,7 +11,7 @@ namespace valbench {
 struct RunMeasures {
   Measured job_s;
   Measured epoch_s, train_s;  ///< Median over the later epochs.
-  Measured val_s;  ///< The same; the mean where validation skips epochs, so that an epoch without any weighs in with 0.
+  Measured val_s;  ///< The same; the mean where epochs were not validated, so that each of those weighs in with 0.
   Measured val_share;      ///< Rank 0's validation / (training + validation) over all epochs.
   Measured val_share_max;  ///< The largest such share of any rank.
   Measured idle_gpu_s;     ///< Rank-seconds of waiting for a validating rank, all ranks and epochs.

@@ -58,7 +58,9 @@ class RunningRanks {
     if (::pipe2(ends, O_CLOEXEC) != 0) fail("make a pipe");
     progress_ = OwnedFd(ends[0]);
     const OwnedFd progress_end(ends[1]);
-    ::fcntl(progress_.value(), F_SETFL, O_NONBLOCK);
+    // Neither end waits for the other: a controller that is stopped (Ctrl-Z) must not stop the training through a full pipe. Lines are
+    // shorter than PIPE_BUF, so that one that finds no room is lost whole.
+    for (const int end : ends) ::fcntl(end, F_SETFL, O_NONBLOCK);
     endpoints.listen_fd = listener.value();
     endpoints.progress_fd = progress_end.value();
     std::vector<std::string> argv = {program.string(), command.option, (spec.folder / command.spec_file).string()};
@@ -113,7 +115,7 @@ class RunningRanks {
       if (ended || (rank->running() && error_time(*rank))) failed.push_back(rank.get());
     }
     failed_ = *std::min_element(failed.begin(), failed.end(), [&](auto* a, auto* b) { return failed_before(*a, *b); });
-    stop();
+    if (kill_at_ns_ == 0) stop();  // After Ctrl-C the others have their time already.
   }
 
   void stop() {

@@ -30,7 +30,7 @@ void report_failure(const std::filesystem::path& folder, int rank, const std::st
   if (folder.empty()) return;
   try {
     write_atomically(folder / fmt::format("rank-{}.error.json", rank),
-                     nlohmann::json{{"rank", rank}, {"message", message}}.dump() + "\n");
+                     nlohmann::json{{"rank", rank}, {"message", message}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   } catch (const std::exception& error) {
     fmt::print(stderr, "rank {}: {}\n", rank, error.what());
   }

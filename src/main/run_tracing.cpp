@@ -31,7 +31,7 @@ std::string current_gpu_name() {
 RunTracing::RunTracing(const RunSpec& spec, int rank)
     : spec_(spec), rank_(rank), tracer_(spec.profile ? kTraceCapacity : 0), beside_(spec.profile ? kTraceCapacity : 0) {
   window_.first_epoch = spec.epochs > 1 ? 1 : 0;
-  window_.epoch_begins_ns.reserve(static_cast<std::size_t>(spec.epochs));
+  window_.epochs.reserve(static_cast<std::size_t>(spec.epochs));
   if (spec.profile) profiler_ = make_profiler(on_gpu(spec) ? GpuTracing::cupti : GpuTracing::off, tracer_);
   tracer_.add_listener(*this);
   tracer_.add_listener(ranges_);
@@ -48,7 +48,7 @@ void RunTracing::epoch_begin(int epoch) noexcept {
     if (on_gpu(spec_)) static_cast<void>(cudaProfilerStart());
     ranges_.window_begin();
   }
-  window_.epoch_begins_ns.push_back(now_ns());
+  window_.epochs.push_back({now_ns(), epoch});
 }
 
 TracedWindow RunTracing::finish() {
@@ -64,9 +64,10 @@ TracedWindow RunTracing::finish() {
   window_.gpu = profiler_->stop();
   if (!on_gpu(spec_)) {
     window_.gpu.reason = "not measured (CPU run)";
-    const std::int64_t lost = tracer_.lost() + beside_.lost();
-    if (lost > 0) window_.gpu.health.push_back(fmt::format("{} spans were lost", lost));
   }
+  // On GPUs the profiler tells of the tracer's own.
+  const std::int64_t lost = beside_.lost() + (on_gpu(spec_) ? 0 : tracer_.lost());
+  if (lost > 0) window_.gpu.health.push_back(fmt::format("{} spans were lost", lost));
   write_trace(window_.gpu);
   return std::move(window_);
 }

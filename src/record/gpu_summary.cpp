@@ -1,6 +1,7 @@
 #include "record/gpu_summary.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -58,13 +59,23 @@ GpuTraceRecord summarize_gpu_trace(const TracedWindow& window, int rank,
   return record;
 }
 
+namespace {
+
+/// The epoch that had begun last; what lies before the first belongs to it.
+int epoch_at(const TracedWindow& window, std::int64_t at_ns) {
+  const auto& epochs = window.epochs;
+  if (epochs.empty()) return window.first_epoch;
+  const auto after = std::ranges::upper_bound(epochs, at_ns, {}, &TracedWindow::EpochBegin::at_ns);
+  return after == epochs.begin() ? after->epoch : std::prev(after)->epoch;
+}
+
+}  // namespace
+
 std::vector<GpuPhaseRecord> gpu_phases_of(const TracedWindow& window, int rank) {
   std::map<std::pair<int, int>, GpuPhaseRecord> sums;  // by epoch and phase
-  const auto& begins = window.epoch_begins_ns;
   for (const Activity& activity : window.gpu.activities) {
     const std::int64_t at = activity.launch_ns != 0 ? activity.launch_ns : activity.begin_ns;
-    const auto passed = std::upper_bound(begins.begin(), begins.end(), at) - begins.begin();
-    const int epoch = window.first_epoch + static_cast<int>(std::max<std::ptrdiff_t>(passed, 1)) - 1;
+    const int epoch = epoch_at(window, at);
     const int phase = activity.phase ? static_cast<int>(*activity.phase) : kNoPhase;
     GpuPhaseRecord& sum = sums[{epoch, phase}];
     sum.rank = rank, sum.epoch = epoch;

@@ -14,7 +14,11 @@ namespace valbench {
 struct TracedWindow {
   GpuTrace gpu;
   int first_epoch = 0;                        ///< The window begins with this epoch.
-  std::vector<std::int64_t> epoch_begins_ns;  ///< Of the window's epochs, ascending; the first is first_epoch's.
+  struct EpochBegin {
+    std::int64_t at_ns;
+    int epoch;
+  };
+  std::vector<EpochBegin> epochs;  ///< Of the window, ascending; a rank that only validates has none for epochs that it does not score.
 };
 
 /// Losses, and where the window's time went. \param collectives per rank the communication kernels of its window in

@@ -111,7 +111,10 @@ struct Reader {
 
 }  // namespace
 
-std::string run_record_to_json(const RunRecord& record) { return object_of(record).dump(1) + "\n"; }
+std::string run_record_to_json(const RunRecord& record) {
+  // Warnings quote the user's files, which hold any bytes: those that are no text become U+FFFD, and no record is lost for them.
+  return object_of(record).dump(1, ' ', /*ensure_ascii=*/false, ordered_json::error_handler_t::replace) + "\n";
+}
 
 RunRecord run_record_from_json(const std::string& text) {
   ordered_json object;

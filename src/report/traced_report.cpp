@@ -90,7 +90,7 @@ std::string table_of(const std::vector<TracedStrategy>& strategies) {
       {"", "", "s", "s/epoch", "s/epoch", "compute", "transfer", "waiting", "copies", "idle", "GPU work"}};
   for (const TracedStrategy& s : strategies) {
     const auto mean = [&](double sum) { return s.timed ? duration_text(Measured::of(sum / s.runs)) : std::string("-"); };
-    rows.push_back({short_name(s.name), std::to_string(s.runs), mean(s.job_s), mean(s.train_s), mean(s.val_s),
+    rows.push_back({short_name(s.name), std::to_string(s.runs), mean(s.job_s), mean(s.train_s), s.val_s > 0 ? mean(s.val_s) : "-",
                     share_text(s.classes[0], s.wall_s), share_text(s.classes[1], s.wall_s),
                     share_text(s.classes[2], s.wall_s, s.waits_known), share_text(s.classes[3], s.wall_s),
                     share_text(s.classes[4], s.wall_s), share_text(s.val_gpu_s, s.gpu_s)});

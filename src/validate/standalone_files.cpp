@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 /// A CSV field, quoted where it has to be.
 std::string field(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string quoted = "\"";
   for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
   return quoted + "\"";
@@ -109,7 +109,7 @@ std::string metrics_to_json(const StandaloneResult& result, const ValSpec& spec,
   json["versions"] = machine.versions;
   json["machine"] = {{"cpu", machine.host_cpu}, {"cores", machine.cores}, {"gpu", machine.gpu}, {"os", machine.os}};
   json["warnings"] = warnings;
-  return json.dump(2) + "\n";
+  return json.dump(2, ' ', /*ensure_ascii=*/false, ordered_json::error_handler_t::replace) + "\n";
 }
 
 void write_curve_files(const StandaloneResult& result, const fs::path& folder) {
@@ -146,7 +146,7 @@ std::string coco_predictions(const StandaloneResult& result, const YoloDataset& 
                              {"category_id", coco_category(cls, coco_ids)},
                              {"bbox", {rounded(box.x - box.w / 2, 3), rounded(box.y - box.h / 2, 3), rounded(box.w, 3), rounded(box.h, 3)}},
                              {"score", rounded(d.score, 5)}};
-      text += (text.size() > 1 ? ",\n" : "") + row.dump();
+      text += (text.size() > 1 ? ",\n" : "") + row.dump(-1, ' ', /*ensure_ascii=*/false, ordered_json::error_handler_t::replace);
     }
   }
   return text + "]\n";

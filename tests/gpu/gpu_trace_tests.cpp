@@ -51,7 +51,7 @@ TEST_CASE("a GPU trace holds every kernel and copy that was launched, each in it
   tracer.add_listener(ranges);
   const auto profiler = make_profiler(GpuTracing::cupti, tracer);
   TracedWindow window;
-  window.epoch_begins_ns = {now_ns()};
+  window.epochs = {{now_ns(), 0}};
   profiler->start();
   {
     const ScopedSpan span(tracer, Phase::train_forward);
@@ -61,7 +61,7 @@ TEST_CASE("a GPU trace holds every kernel and copy that was launched, each in it
     const ScopedSpan span(tracer, Phase::train_backward);
     (w * x).sum().backward();
   }
-  window.epoch_begins_ns.push_back(now_ns());
+  window.epochs.push_back({now_ns(), 1});
   {
     const ScopedSpan outer(tracer, Phase::val_epoch);
     const ScopedSpan span(tracer, Phase::val_forward);

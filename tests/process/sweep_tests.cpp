@@ -197,6 +197,16 @@ TEST_CASE("a disk that fills up fails the run with the file's name and keeps com
   CHECK_FALSE(fs::exists(sandbox.out() / "r00-sharded/run.json"));
 }
 
+TEST_CASE("a data folder of the user's own in the results folder is not taken for the synthetic set's") {
+  const SweepSandbox sandbox;
+  sandbox.folder().write("data/precious.jpg", "mine");
+  const Outcome outcome = sandbox.valbench({"sweep", "scenario.yaml", "--out", ".", "--set", "data=synth"});
+  INFO(outcome.output);
+  CHECK(outcome.code == 2);
+  CHECK_THAT(unwrapped(outcome.output), Contains("data: is not empty and not a synthetic data set"));
+  CHECK(read_file(sandbox.path() / "data/precious.jpg") == "mine");
+}
+
 TEST_CASE("without valbench-rank nothing is written and the fix is named") {
   const SweepSandbox sandbox;
   const auto before = sandbox.listing();

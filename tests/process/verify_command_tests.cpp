@@ -38,4 +38,11 @@ TEST_CASE("verify runs every strategy once, scores every validation again and pr
   for (const auto& entry : fs::recursive_directory_iterator(sandbox.out())) CHECK(entry.path().extension() != ".state");
 
   CHECK(sandbox.valbench(command).code == 0);  // An earlier check does not stand in the way.
+  const auto before = sandbox.listing();
+  std::vector<std::string> shorter = command;
+  shorter[5] = "1";
+  const Outcome refused = sandbox.valbench(shorter);  // What may be a sweep's runs does.
+  CHECK(refused.code == 2);
+  CHECK_THAT(unwrapped(refused.output), Contains(" holds a complete run that is no check of these settings"));
+  CHECK(sandbox.listing() == before);
 }

@@ -131,6 +131,12 @@ TEST_CASE("strategies that train differently, or against an unfit baseline, are 
              Catch::Contains("training images differs: 380, baseline 384"));
   runs = pair_of_strategies();
   for (RunRecord& run : runs) {
+    if (run.spec.validation.name == "other") run.spec.freeze = {0, 1}, run.spec.hyp.mosaic = 0.5;
+  }
+  CHECK_THAT(reasons_of(row(compare_sweep(runs, "rank0", 0.01), "other")),
+             Catch::Contains("freeze differs: [0, 1], baseline []") && Catch::Contains("hyp mosaic differs: 0.5, baseline 1"));
+  runs = pair_of_strategies();
+  for (RunRecord& run : runs) {
     if (run.spec.validation.name == "rank0") run.invalid_reasons = {"broken"};
   }
   const auto sweep = compare_sweep(runs, "rank0", 0.01);
@@ -172,6 +178,15 @@ TEST_CASE("a strategy summary holds the definitions of the design") {
   CHECK(*m.train_images.value == 384);
   CHECK(*m.val_images.value == 768);
   CHECK(*row(sweep, "every 2nd").mean.validations.value == 2);
+}
+
+TEST_CASE("epochs without a validation weigh in with 0, whatever left them out") {
+  RunRecord run = test::made_up_run({.name = "from epoch 2", .train_s = 6, .val_s = 2}, 0, 1);
+  run.validations.erase(run.validations.begin(), run.validations.begin() + 2);
+  for (EpochRecord& epoch : run.epochs) {
+    if (epoch.epoch < 2) epoch.val_s = 0;
+  }
+  CHECK(*row(compare_sweep({run}, "from epoch 2", 0.01), "from epoch 2").mean.val_s.value == 1);
 }
 
 TEST_CASE("what was not measured stays empty, with the reason") {

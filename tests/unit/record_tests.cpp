@@ -75,6 +75,14 @@ TEST_CASE("a broken run record is refused with the file and the field") {
   fs::remove_all(folder);
 }
 
+TEST_CASE("bytes of the user's files that are no text cost no record") {
+  RunRecord run = test::made_up_run({.name = "a"}, 0, 1);
+  run.warnings = {"label.txt:1: \"caf\xe9\" is not a number", "caf\xc3\xa9"};
+  const RunRecord back = run_record_from_json(run_record_to_json(run));
+  CHECK(back.warnings[0] == "label.txt:1: \"caf\xef\xbf\xbd\" is not a number");
+  CHECK(back.warnings[1] == run.warnings[1]);
+}
+
 TEST_CASE("the run store tells complete, failed and missing runs apart") {
   const fs::path folder = fresh_folder("store");
   for (const char* name : {"r00-a", "r00-b", "r01-a", "not-a-run"}) fs::create_directories(folder / name);

@@ -93,7 +93,7 @@ void prepare_data(const Scenario& scenario, const SweepPlan& plan) {
   const std::string wanted = fingerprint(scenario.synth);
   if (std::filesystem::exists(marker) && std::filesystem::exists(folder / "data.yaml") && read_file(marker) == wanted)
     return;
-  std::filesystem::remove_all(folder);
+  std::filesystem::remove(marker);  // It must not outlive its set when this is interrupted.
   log_note(fmt::format("making {} training and {} validation images", scenario.synth.train_images,
                        scenario.synth.val_images));
   make_synthetic_dataset(scenario.synth, folder);

@@ -1,7 +1,9 @@
 // `valbench verify`: each strategy of a scenario once, briefly, every validation scored again.
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/log.h"
+#include "base/path_kind.h"
 #include "launch/sweep_folder.h"
 #include "main/commands/sweep_runner.h"
 #include "report/verify_table.h"
@@ -11,6 +13,14 @@ namespace {
 
 constexpr int kUsualEpochs = 2;
 constexpr int kWrong = 1;
+
+/// In a folder of the user's choice, which may be that of a sweep: its runs have the same names, and are not replaced by shorter ones.
+void refuse_other_runs(const SweepPlan& plan) {
+  for (const RunSpec& run : plan.runs) {
+    if (!is_file(run.folder / "run.json") || SweepFolder::complete(run)) continue;
+    throw InputError(run.folder.string() + " holds a complete run that is no check of these settings. Choose another folder with --out DIR");
+  }
+}
 
 }  // namespace
 
@@ -28,7 +38,8 @@ int run_verify(const VerifyOptions& options) {
   check_data(scenario);
   const auto program = checked_rank_program();
   for (const auto& skipped : plan.skipped) log_warning("skipped: " + skipped.strategy + ": " + skipped.reason);
-  const SweepFolder folder(plan.folder, /*resume=*/true);  // Runs of an earlier check are made again.
+  const SweepFolder folder(plan.folder, /*resume=*/true);
+  if (!options.out.empty()) refuse_other_runs(plan);
   prepare_data(scenario, plan);
   SweepRunner runner(plan, /*resume=*/false, program, [] {});
   const int code = runner.run_all();

@@ -7,6 +7,15 @@
 
 namespace valbench {
 
+namespace {
+
+std::string validation_batch(const ValidationSpec& spec) {
+  if (spec.batch_max) return "max";
+  return spec.batch_size > 0 ? std::to_string(spec.batch_size) : "auto";
+}
+
+}  // namespace
+
 std::string explain(const std::exception& error, const RunSpec& spec) {
   const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
   const std::string text = torch_error != nullptr ? torch_error->what_without_backtrace() : error.what();
@@ -16,9 +25,8 @@ std::string explain(const std::exception& error, const RunSpec& spec) {
                              text.find("DefaultCPUAllocator") != std::string::npos ||
                              text.find("Insufficient memory") != std::string::npos;
   if (!out_of_memory) return text;
-  const int validation_batch = spec.validation.batch_size;
   return fmt::format("out of memory with batch_size {} on {} ranks, validation batch_size {}, imgsz {}; make one of them smaller. {}",
-                     spec.batch_size, spec.ranks, validation_batch > 0 ? std::to_string(validation_batch) : "auto", spec.imgsz, text);
+                     spec.batch_size, spec.ranks, validation_batch(spec.validation), spec.imgsz, text);
 }
 
 }  // namespace valbench

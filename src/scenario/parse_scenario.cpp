@@ -256,7 +256,7 @@ void check_runs_here(const YamlSection& root, const YamlSection& validation, con
   const std::string reason = reason_not_to_run(spec, spec.validation);
   if (reason.empty()) return;
   const std::string key = reason.substr(0, reason.find(' '));
-  if (key == "batch_size") root.fail(key, reason, "a multiple of the ranks that train");
+  if (key == "batch_size" && !reason.starts_with("batch_size max")) root.fail(key, reason, "a multiple of the ranks that train");
   validation.fail(key, reason, "other values of it, or another placement");
 }
 
@@ -297,7 +297,7 @@ Scenario parse_training(const std::vector<Override>& options, const Machine& mac
   // Without validations the fitness stays 0, and v7.0 takes every tie for an improvement: it never stops.
   if (scenario.base.validation.placement == Placement::none) scenario.base.patience = 0;
   check_training_keys(root, scenario.base, {scenario.base.validation});
-  if (training_ranks(scenario.base) < scenario.base.ranks) check_runs_here(root, validation, scenario.base);
+  check_runs_here(root, validation, scenario.base);
   read_data(root, scenario);
   return scenario;
 }

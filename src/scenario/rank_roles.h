@@ -1,5 +1,5 @@
 /// \file
-/// Which ranks of a run train, and which only validate.
+/// Which ranks of a run train, which only validate, and which do both at once.
 #pragma once
 #include "scenario/run_spec.h"
 
@@ -9,5 +9,11 @@ namespace valbench {
 inline int training_ranks(const RunSpec& spec) {
   return spec.validation.placement == Placement::dedicated ? spec.ranks - spec.validation.dedicated_ranks : spec.ranks;
 }
+
+/// Does the placement validate at all?
+inline bool validates(Placement placement) { return placement != Placement::none; }
+
+/// Does a rank that trains score at the same time, so that both need memory on one device?
+inline bool validates_beside_training(Placement placement) { return placement == Placement::overlapped; }
 
 }  // namespace valbench

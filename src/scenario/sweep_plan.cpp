@@ -52,11 +52,20 @@ std::vector<std::string> unique_file_names(const std::vector<ValidationSpec>& st
   return names;
 }
 
+std::string reason_of_device(const RunSpec& base, const ValidationSpec& strategy) {
+  if (base.device != DeviceKind::cpu) return {};
+  if (strategy.precision == Precision::fp16) return "precision fp16 needs a GPU, this sweep runs on the CPU";
+  if (strategy.batch_max) return "batch_size max fills a GPU's memory, this sweep runs on the CPU";
+  if (strategy.cache == ValidationCache::gpu) return "cache gpu keeps batches on a GPU, this sweep runs on the CPU";
+  return {};
+}
+
 }  // namespace
 
 std::string reason_not_to_run(const RunSpec& base, const ValidationSpec& strategy) {
-  if (base.device == DeviceKind::cpu && strategy.precision == Precision::fp16) {
-    return "precision fp16 needs a GPU, this sweep runs on the CPU";
+  if (const std::string reason = reason_of_device(base, strategy); !reason.empty()) return reason;
+  if (strategy.cache == ValidationCache::gpu && strategy.loader == LoaderLife::per_validation) {
+    return "cache gpu asks a loader for its batches once, and loader per_validation makes a new one for each validation";
   }
   if (strategy.placement == Placement::dedicated && strategy.ema == EmaUse::in_place) {
     return "ema in_place rounds the weights that training averages, and ranks that only validate have a copy of them";

@@ -30,11 +30,9 @@ void refuse_unfollowed(const YamlSection& section, const ValidationSpec& spec) {
   const auto refuse = [&](bool given, const char* key, const std::string& allowed) {
     if (given) section.fail(key, "is not followed yet", allowed);
   };
-  refuse(spec.batch_max, "batch_size", "auto, or an integer from 1 up");
   refuse(spec.plots, "plots", "false");
   refuse(spec.save_json, "save_json", "false");
   refuse(spec.score != ScoreMode::blocking, "score", "blocking");
-  refuse(spec.cache == ValidationCache::gpu, "cache", "auto, none, ram");
 }
 
 }  // namespace

@@ -3,15 +3,15 @@
 #include <ATen/ATen.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/util/Exception.h>
-#include <cuda_runtime_api.h>
 
 #include <algorithm>
 
-#include "base/error.h"
 #include "comm/communicator.h"
 #include "data/yolo_dataset.h"
+#include "scenario/rank_roles.h"
 #include "train/batch_fit.h"
 #include "train/device.h"
+#include "train/gpu_probe.h"
 #include "train/prepare_model.h"
 #include "train/train_step.h"
 
@@ -20,30 +20,7 @@ namespace {
 
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr int kStepsMeasured = 2;     // The second one finds the optimizer's state and the gradients in place.
-constexpr int kLabelsPerImage = 16;
 constexpr double kLargestScale = 1.5;  // Of --multi-scale.
-
-double free_mib(c10::Device device) {
-  std::size_t free = 0, total = 0;
-  if (cudaSetDevice(device.index()) != cudaSuccess || cudaMemGetInfo(&free, &total) != cudaSuccess) {
-    throw Error("the GPU does not say how much memory is free. Give a number with --batch-size");
-  }
-  return static_cast<double>(free) / kMiB;
-}
-
-/// Grey images, and labels all over them.
-Batch batch_of(int images, int size, int classes) {
-  Batch batch;
-  batch.images = at::full({images, 3, size, size}, 114, at::kByte);
-  batch.targets = at::empty({std::int64_t{images} * kLabelsPerImage, 6}, at::kFloat);
-  float* row = batch.targets.mutable_data_ptr<float>();
-  for (int i = 0; i < images * kLabelsPerImage; ++i, row += 6) {
-    const float place = (static_cast<float>(i % kLabelsPerImage) + 0.5F) / kLabelsPerImage;
-    row[0] = static_cast<float>(i / kLabelsPerImage), row[1] = static_cast<float>(i % classes);
-    row[2] = place, row[3] = 1 - place, row[4] = row[5] = 0.1F + place / 4;
-  }
-  return batch;
-}
 
 /// The largest size that training will see: measured without the draw of sizes.
 int largest_size(const RunSpec& spec, const DetectionModel& model) {
@@ -74,22 +51,39 @@ std::vector<BatchMemory> measure(RunSpec spec, int classes, c10::Device device) 
   Tracer tracer;
   TrainStep step(spec, *model, *communicator, tracer, kStepsMeasured, device);
   step.begin_epoch(0);
-  return measure_batches([&](int images) { return measure_steps(step, batch_of(images, spec.imgsz, classes), device); });
+  return measure_batches(
+      [&](int images) { return measure_steps(step, grey_batch(images, spec.imgsz, spec.imgsz, classes), device); });
 }
 
 }  // namespace
+
+std::optional<double> measure_training(RunSpec spec, int classes, c10::Device device) {
+  const int images = spec.batch_size / training_ranks(spec);
+  spec.imgsz = largest_size(spec, *build_model(spec, classes));
+  spec.multi_scale = false;
+  spec.ranks = 1;
+  spec.batch_size = images;
+  return growth_while(device, [&] {
+    const std::unique_ptr<DetectionModel> model = build_model(spec, classes);
+    const std::unique_ptr<Communicator> communicator = make_single_communicator();
+    Tracer tracer;
+    TrainStep step(spec, *model, *communicator, tracer, kStepsMeasured, device);
+    step.begin_epoch(0);
+    const Batch batch = grey_batch(images, spec.imgsz, spec.imgsz, classes);
+    for (int i = 0; i < kStepsMeasured; ++i) step.run(batch, i);
+  });
+}
 
 void settle_batch_size(RunSpec& spec) {
   if (spec.batch_size >= 0) return;
   const int id = spec.device_ids.empty() ? 0 : spec.device_ids.front();
   const c10::Device device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(id));
   const int classes = spec.single_cls ? 1 : static_cast<int>(read_data_config(spec.data).names.size());
-  const double free = free_mib(device);
+  const double free = free_gpu_mib(device);
   RunSpec measured = spec;
   measured.imgsz = largest_size(spec, *build_model(spec, classes));
   BatchChoice choice = choose_batch(measure(measured, classes, device), free);
-  c10::cuda::CUDACachingAllocator::emptyCache();
-  c10::cuda::CUDACachingAllocator::resetPeakStats(device.index());
+  forget_gpu_memory(device);
   constexpr int kQuad = 4;
   if (spec.quad) choice.batch = std::max(kQuad, choice.batch / kQuad * kQuad);
   spec.batch_size = choice.batch;

@@ -22,6 +22,7 @@
 #include "train/prepare_model.h"
 #include "train/resume.h"
 #include "train/run_assembly.h"
+#include "train/settle_memory.h"
 #include "train/strip_checkpoints.h"
 #include "train/training_pictures.h"
 #include "train/validator_job.h"
@@ -39,6 +40,7 @@ struct RankParts {
   std::unique_ptr<DataLoader> loader;
   std::unique_ptr<TrainStep> step;
   std::unique_ptr<ExactnessEvidence> evidence;  // on rank 0
+  ValidationMemory memory;
   std::unique_ptr<ValidationStrategy> validation;
   std::optional<TrainingState> resumed;
 };
@@ -59,6 +61,7 @@ RankGroups groups_of(const RunSpec& spec, Communicator& world) {
 ValidationContext context_of(const RunSpec& spec, const RankGroups& groups, Tracer& tracer, const RankParts& parts, c10::Device device) {
   ValidationContext context{spec, groups.training, tracer, parts.val_set, *parts.model, parts.step->loss(), device, &groups.world};
   context.evidence = parts.evidence.get();
+  context.memory = parts.memory;
   return context;
 }
 
@@ -105,6 +108,7 @@ RankParts build(const RunSpec& spec, const RankGroups& groups, Tracer& tracer, c
   if (parts.resumed) restore_step(spec, *parts.resumed, *parts.step);
   if (groups.world.rank() == 0) parts.evidence = std::make_unique<ExactnessEvidence>(spec.verify, spec.folder);
   if (&groups.training != &groups.world) share_initial_state(groups.world, parts.step->model_state());
+  parts.memory = settle_validation_memory(context_of(spec, groups, tracer, parts, device));
   parts.validation = make_strategy(context_of(spec, groups, tracer, parts, device));
   return parts;
 }
@@ -192,6 +196,7 @@ void run_rank_job(const RunSpec& spec, Communicator& communicator, c10::Device d
   const bool draws = closing && closing->plots && communicator.rank() == 0;
   if (draws && spec.resume.empty()) record.warnings = draw_inputs(spec, parts);
   RankResult result = trainer.run();
+  append(result.warnings, *parts.memory.warnings);
   parts.validation->close();
   const std::vector<RankResult> all = bring_together(spec, communicator, instruments, result);
   if (communicator.rank() == 0) strip_checkpoints(spec, parts.train_set->names);

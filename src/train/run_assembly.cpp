@@ -22,6 +22,7 @@ std::vector<std::byte> pack(const RankResult& result) {
   carrier.skipped_validations = result.skipped;
   carrier.train_checksums = result.train_checksums;
   carrier.invalid_reasons = result.invalid_reasons;
+  carrier.warnings = result.warnings;
   carrier.job_s = result.job_s;
   carrier.gpu_traces = result.gpu_traces;
   carrier.gpu_phases = result.gpu_phases;
@@ -59,6 +60,7 @@ RankResult unpack(const std::vector<std::byte>& bytes) {
   result.skipped = std::move(carrier.skipped_validations);
   result.train_checksums = std::move(carrier.train_checksums);
   result.invalid_reasons = std::move(carrier.invalid_reasons);
+  result.warnings = std::move(carrier.warnings);
   result.job_s = carrier.job_s;
   result.gpu_traces = std::move(carrier.gpu_traces);
   result.gpu_phases = std::move(carrier.gpu_phases);
@@ -202,6 +204,7 @@ void assemble_record(const std::vector<RankResult>& ranks, RunRecord& record) {
   const auto trained = static_cast<std::size_t>(training_ranks(record.spec));
   for (const RankResult& rank : ranks) {
     record.job_s = std::max(record.job_s, rank.job_s);
+    record.warnings.insert(record.warnings.end(), rank.warnings.begin(), rank.warnings.end());
     record.gpu_traces.insert(record.gpu_traces.end(), rank.gpu_traces.begin(), rank.gpu_traces.end());
     record.gpu_phases.insert(record.gpu_phases.end(), rank.gpu_phases.begin(), rank.gpu_phases.end());
   }

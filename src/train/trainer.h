@@ -54,6 +54,7 @@ struct RankResult {
   std::vector<SkippedValidation> skipped;                 ///< Rank 0: snapshots that were not scored.
   std::vector<std::string> train_checksums;               ///< Per epoch, of this rank's trained weights.
   std::vector<std::string> invalid_reasons;               ///< What this rank has seen that makes the run INVALID.
+  std::vector<std::string> warnings;                      ///< What the record says of this rank.
   double job_s = 0;                                       ///< Without the checksums.
   std::vector<GpuTraceRecord> gpu_traces;                 ///< Of a traced run: this rank's.
   std::vector<GpuPhaseRecord> gpu_phases;

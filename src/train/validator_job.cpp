@@ -8,6 +8,7 @@
 #include "detect/state_layout.h"
 #include "train/device.h"
 #include "train/prepare_model.h"
+#include "train/settle_memory.h"
 #include "train/training_loss.h"
 #include "validate/validation_server.h"
 
@@ -23,11 +24,14 @@ RankResult run_validator(const RunSpec& spec, Communicator& world, Tracer& trace
   model->to(device, at::kFloat);
   if (device.is_cuda()) use_channels_last(model->state());
   share_initial_state(world, flatten_state(model->state()));
-  ValidationServer server({spec, world, tracer, dataset, *model, make_training_loss(spec, *model), device, &world});
+  ValidationContext context{spec, world, tracer, dataset, *model, make_training_loss(spec, *model), device, &world};
+  context.memory = settle_validation_memory(context);
+  ValidationServer server(context);
   world.barrier();
   RankResult result;
   result.epochs = server.serve();
   result.invalid_reasons = server.invalid_reasons();
+  result.warnings = *context.memory.warnings;
   for (EpochRecord& row : result.epochs) row.peak_memory_mib = peak_memory_mib(device);
   return result;
 }

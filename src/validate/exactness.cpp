@@ -36,11 +36,17 @@ bool scores_repetitions(const ValidationSpec& spec) {
   return spec.placement == Placement::sharded && spec.shard == ShardMode::images_padded;
 }
 
+/// The same context for images that come from their files, also where the strategy kept its batches on the device.
+ValidationContext loading(ValidationContext context) {
+  context.memory.cache_bytes.reset();
+  return context;
+}
+
 /// Rank 0 by itself, with one plan: built once for all snapshots.
 class LoneScorer {
  public:
   LoneScorer(const ValidationContext& context, const ScoringPlan& plan)
-      : scorer_(context, plan, plan.batches), threads_(context.spec.torch_threads) {}
+      : scorer_(loading(context), plan, plan.batches), threads_(context.spec.torch_threads) {}
   const PartialScore& score(const at::Tensor& state) {
     scorer_.load(state);
     const PartialScore parts[] = {scorer_.score()};

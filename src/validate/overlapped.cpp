@@ -27,6 +27,7 @@ class OverlappedStrategy final : public ValidationStrategy {
     ValidationContext inner{context.spec, *alone_, *beside_, context.dataset, context.prototype, context.loss, context.device};
     inner.stop = thread_->stop_token();
     inner.evidence = context.evidence;
+    inner.memory = context.memory;
     scorer_ = make_rank0_strategy(inner);
   }
 

@@ -2,9 +2,12 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
+#include <fmt/format.h>
 
 #include "base/cache_folder.h"
+#include "base/error.h"
 #include "detect/state_layout.h"
+#include "validate/device_batches.h"
 
 namespace valbench {
 namespace {
@@ -33,13 +36,22 @@ CacheMode cache_mode(const RunSpec& spec) {
   }
 }
 
+/// Twice the per-rank training batch where the spec gives none, on however many ranks validation runs: rect batches,
+/// and so the numbers, depend on it.
+int batch_size_of(const ValidationContext& context, const ValidationSpec& spec) {
+  if (spec.batch_max) {
+    if (context.memory.largest_batch < 1) throw Error("batch_size max: nobody has measured which batch fits");
+    return context.memory.largest_batch;
+  }
+  return spec.batch_size > 0 ? spec.batch_size : 2 * (context.spec.batch_size / context.spec.ranks);
+}
+
 }  // namespace
 
 ScoringPlan make_scoring_plan(const ValidationContext& context, const ValidationSpec& spec) {
   const NumberFormat format = resolve(spec.precision, context.spec.amp);
   ScoringPlan plan{.dtype = format.dtype, .precision = format.name};
-  // Twice the per-rank training batch, on however many ranks validation runs: rect batches, and so the numbers, depend on it.
-  plan.batch_size = spec.batch_size > 0 ? spec.batch_size : 2 * (context.spec.batch_size / context.spec.ranks);
+  plan.batch_size = batch_size_of(context, spec);
   plan.batches = plan_validation_batches(*context.dataset, validation_subset(*context.dataset, spec), context.spec.imgsz,
                                          plan.batch_size, size_multiple(context.prototype), spec.shape);
   return plan;
@@ -64,7 +76,8 @@ SnapshotScorer::SnapshotScorer(const ValidationContext& context, const ScoringPl
                      .cache = {cache_mode(context.spec), user_cache_folder()},
                      .pin_memory = context.device.is_cuda(),
                      .compat = context.spec.compat};
-  if (loader_life_ == LoaderLife::persistent) loader_ = make_loader();
+  if (spec.cache == ValidationCache::gpu && context.memory.cache_bytes) keep_on_device(context);
+  if (loader_life_ == LoaderLife::persistent && !loader_) loader_ = make_loader();
   EvaluatorOptions options{.device = context.device, .dtype = plan.dtype, .stop = context.stop};
   options.nms.threads = score_threads(context.spec);
   evaluator_ = std::make_unique<Evaluator>(spec.loss ? context.loss : std::nullopt, std::move(options), context.tracer);
@@ -78,6 +91,21 @@ void SnapshotScorer::load(const at::Tensor& state) {
 }
 
 at::Tensor SnapshotScorer::empty_state() const { return at::empty(flat_.sizes(), flat_.options().dtype(at::kFloat)); }
+
+void SnapshotScorer::keep_on_device(const ValidationContext& context) {
+  const std::int64_t needed = bytes_on_device(batches_), budget = *context.memory.cache_bytes;
+  constexpr double kMiB = 1024.0 * 1024.0;
+  if (needed > budget) {
+    context.memory.warnings->push_back(
+        fmt::format("cache gpu: the {} validation batches of rank {} need {:.0f} MiB and may take {:.0f} MiB, half of its share of "
+                    "the GPU memory that is free before training: they are loaded for every validation, as with cache auto",
+                    batches_.size(), context.communicator.rank(), static_cast<double>(needed) / kMiB,
+                    static_cast<double>(budget) / kMiB));
+    return;
+  }
+  loader_options_.cache.mode = CacheMode::none;  // Every image is asked for once.
+  loader_ = std::make_unique<DeviceBatches>(make_loader(), context.device);
+}
 
 std::unique_ptr<DataLoader> SnapshotScorer::make_loader() const { return make_validation_loader(dataset_, batches_, loader_options_); }
 

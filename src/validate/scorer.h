@@ -12,6 +12,7 @@
 #include "scenario/run_spec.h"
 #include "trace/tracer.h"
 #include "validate/evaluator.h"
+#include "validate/validation_memory.h"
 #include "validate/validation_strategy.h"
 
 namespace valbench {
@@ -28,6 +29,7 @@ struct ValidationContext {
   Communicator* world = nullptr;  ///< All ranks, for a strategy of ranks that only validate; `communicator` is that of the trained ones.
   std::stop_token stop = {};  ///< Ends a validation under way with an error.
   class ExactnessEvidence* evidence = nullptr;  ///< Rank 0: told of every merged score; null = nobody checks.
+  ValidationMemory memory = {};  ///< For batch_size: max and cache: gpu.
 };
 
 /// How to score: the axes that decide the numbers, whoever runs them.
@@ -64,6 +66,7 @@ class SnapshotScorer {
   const at::Tensor& state() const { return flat_; }
 
  private:
+  void keep_on_device(const ValidationContext& context);
   std::unique_ptr<DataLoader> make_loader() const;
 
   std::shared_ptr<const YoloDataset> dataset_;

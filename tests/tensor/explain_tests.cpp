@@ -29,7 +29,9 @@ TEST_CASE("out of memory says which batch sizes were tried, whoever ran out of i
     from_torch = explain(error, spec);
   }
   CHECK_THAT(from_torch, kNamesTheSizes && Contains("you tried to allocate 4503599627370496 bytes"));
-  spec.validation.batch_size = 512;
+  spec.validation.batch_max = true;
+  CHECK_THAT(explain(std::bad_alloc(), spec), Contains("validation batch_size max"));
+  spec.validation.batch_max = false, spec.validation.batch_size = 512;
   CHECK_THAT(explain(std::bad_alloc(), spec), Contains("validation batch_size 512"));
 }
 

@@ -182,6 +182,17 @@ TEST_CASE("more threads than cores are allowed, marked and said") {
   CHECK_THAT(s.notices.at(0), Contains("oversubscribed"));
 }
 
+TEST_CASE("a validation batch is auto, max or a number, and validation images may stay on the device") {
+  const Scenario s = parse_with("axes: {batch_size: [auto, max, 32], cache: [auto, gpu]}");
+  CHECK_FALSE(s.strategies[0].batch_max);
+  CHECK(s.strategies[2].name == "rank0 batch_size=max cache=auto");
+  CHECK(s.strategies[2].batch_max);
+  CHECK(s.strategies[2].batch_size == 0);
+  CHECK_FALSE(s.strategies[4].batch_max);
+  CHECK(s.strategies[5].cache == ValidationCache::gpu);
+  CHECK_THAT(error_of(kGood + "validation: {batch_size: most}\n"), Contains("validation.batch_size = most"));
+}
+
 TEST_CASE("axes multiply with the strategies and are checked like them") {
   const Scenario s = parse_with("axes: {batch_size: [auto, 32], precision: [fp32, bf16]}");
   REQUIRE(s.strategies.size() == 8);

@@ -79,6 +79,22 @@ TEST_CASE("a strategy that cannot run here is skipped with a reason, a baseline 
   CHECK_THROWS_WITH(plan_sweep(scenario, "/tmp/out"), Contains("baseline = sharded") && Contains("another baseline"));
 }
 
+TEST_CASE("what fills or keeps a GPU's memory is skipped on a CPU, and kept batches with a loader made anew anywhere") {
+  Scenario scenario = three_strategies();
+  scenario.strategies[1].batch_max = true;
+  scenario.strategies[2].cache = ValidationCache::gpu;
+  SweepPlan plan = plan_sweep(scenario, "/tmp/out");
+  REQUIRE(plan.skipped.size() == 2);
+  CHECK_THAT(plan.skipped[0].reason, Contains("batch_size max") && Contains("runs on the CPU"));
+  CHECK_THAT(plan.skipped[1].reason, Contains("cache gpu") && Contains("runs on the CPU"));
+  scenario.base.device = DeviceKind::cuda;
+  CHECK(plan_sweep(scenario, "/tmp/out").skipped.empty());
+  scenario.strategies[2].loader = LoaderLife::per_validation;
+  plan = plan_sweep(scenario, "/tmp/out");
+  REQUIRE(plan.skipped.size() == 1);
+  CHECK_THAT(plan.skipped[0].reason, Contains("cache gpu") && Contains("loader per_validation"));
+}
+
 TEST_CASE("synthetic data lie in the sweep's folder") {
   Scenario scenario = three_strategies();
   scenario.synthetic = true;

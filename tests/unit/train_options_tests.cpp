@@ -104,6 +104,19 @@ TEST_CASE("--noval validates the final epoch alone, --val-interval every N epoch
   CHECK(sharded.validation.name == "sharded");
 }
 
+TEST_CASE("what a sweep skips is an error of a single training") {
+  Options options;
+  const auto refusal = [&](const std::string& setting) {
+    options.arguments.settings = {parse_override(setting)};
+    return options.error();
+  };
+  CHECK_THAT(refusal("validation.cache=gpu"), Contains("--set validation.cache=gpu: cache gpu keeps batches on a GPU"));
+  CHECK_THAT(refusal("validation.precision=fp16"), Contains("precision fp16 needs a GPU"));
+  CHECK_THAT(refusal("validation.batch_size=max"),
+             Contains("--set validation.batch_size=max: batch_size max fills a GPU's memory"));
+  CHECK(options.spec(kFourGpus).validation.batch_max);
+}
+
 TEST_CASE("--set reaches every key of a scenario, and wins over the options") {
   Options options;
   options.arguments.settings = {parse_override("hyp.lr0=0.5"), parse_override("validation.ema=in_place")};

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "base/error.h"
@@ -145,11 +146,23 @@ void require_equal_within(const Group& group, Measured RunMeasures::*measure, co
   }
 }
 
+/// batch_size: max is measured in every run, and rect batches, and so the numbers, depend on it.
+void require_one_validation_batch(const Group& group, std::vector<std::string>& reasons) {
+  int low = std::numeric_limits<int>::max(), high = 0;
+  for (const auto& [round, run] : group.rounds) {
+    for (const ValidationRecord& validation : run->validations) {
+      low = std::min(low, validation.batch_size), high = std::max(high, validation.batch_size);
+    }
+  }
+  if (low < high) reasons.push_back(fmt::format("unequal validation batches between rounds: {} to {}", low, high));
+}
+
 std::vector<std::string> group_reasons(const Group& group) {
   std::vector<std::string> reasons;
   collect_run_reasons(group, reasons);
   require_equal_within(group, &RunMeasures::train_images, "training images", reasons);
   require_equal_within(group, &RunMeasures::optimizer_steps, "optimizer steps", reasons);
+  require_one_validation_batch(group, reasons);
   // Where time decides how often is validated (time_share, skipped snapshots) the counts are reported, not held against each other.
   const auto by_time = [](const auto& round) {
     return round.second->spec.validation.time_share > 0 || !round.second->skipped_validations.empty();

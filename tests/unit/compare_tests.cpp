@@ -109,6 +109,7 @@ TEST_CASE("whatever makes a run unfit makes the comparison invalid, with the rea
       {[](RunRecord& r) { r.epochs[1].train_images += 1; }, "unequal training images between rounds: 384 to 385"},
       {[](RunRecord& r) { r.epochs[0].optimizer_steps += 1; }, "unequal optimizer steps between rounds"},
       {[](RunRecord& r) { r.epochs[0].val_images -= 1; }, "unequal validation images between rounds"},
+      {[](RunRecord& r) { r.validations[1].batch_size = 64; }, "unequal validation batches between rounds: 0 to 64"},
       {[](RunRecord& r) { r.validations.pop_back(); }, "unequal numbers of validations between rounds"},
       {[](RunRecord& r) { r.epochs[0].loss_box = std::numeric_limits<double>::quiet_NaN(); }, "a loss is not finite"},
       {[](RunRecord& r) { r.validations[0].loss[0] = std::numeric_limits<double>::infinity(); },

@@ -40,7 +40,7 @@ for part in "${parts[@]}"; do
     strategies | rect_and_batch | balance) sweep "$part" "$part.yaml" ;;
     axes)
       sweep axes validation_axes.yaml --set device=cpu --set ranks=2 --set model=yolov5n --set imgsz=96 --set batch_size=16 --set workers=1 \
-        --set "weights=$root/scenarios/weights/quickstart.safetensors" --set 'synth={train_images: 128, val_images: 384, width: 128, height: 96}'
+        --set "weights=$root/scenarios/weights/quickstart.safetensors" --set 'synth={train_images: 128, val_images: 383, width: 128, height: 96}'
       ;;
     more_ranks)
       ranks=$((2 * $(nproc)))

@@ -296,7 +296,11 @@ void find_noise_floor(const std::vector<Group>& groups, SweepComparison& result)
     StrategySummary& summary = result.strategies[i];
     if (groups[i].rounds.empty() || spec_without_name(groups[i].rounds.begin()->second->spec) != reference) continue;
     summary.same_as_baseline = true;
-    if (result.noise_floor.value || !summary.paired || summary.paired->pairs < 2) continue;
+    if (result.noise_floor.value) continue;
+    if (!summary.speedup_low.value) {
+      result.noise_floor = summary.speedup_low;  // One round, or times that do not count.
+      continue;
+    }
     result.noise_floor = Measured::of(std::expm1(summary.paired->half_width));
     result.noise_floor_strategy = summary.strategy;
   }

@@ -188,7 +188,7 @@ void say_noise(const SweepComparison& sweep, std::vector<std::string>& out) {
     out.push_back(text +
                   (told_apart ? "; yet they were told apart, so do not trust the other verdicts of this sweep." : "."));
   } else {
-    out.push_back("Noise floor: not measured (" + sweep.noise_floor.reason + ").");
+    out.push_back("Noise floor: not measured (" + bare_reason(sweep.noise_floor.reason) + ").");
   }
   for (const StrategySummary& s : sweep.strategies) {
     if (!s.outlier_runs.empty()) {

@@ -94,6 +94,12 @@ TEST_CASE("one round decides nothing") {
   CHECK_FALSE(s.speedup_low.value);
 }
 
+TEST_CASE("one round of a strategy under two names gives no noise floor, and says why") {
+  const auto sweep = compare_sweep(made_up_sweep({{.name = "rank0"}, {.name = "again"}}, 1), "rank0", 0.01);
+  CHECK_FALSE(sweep.noise_floor.value);
+  CHECK(sweep.noise_floor.reason == "one round");
+}
+
 TEST_CASE("whatever makes a run unfit makes the comparison invalid, with the reason and the numbers") {
   CHECK(after([](RunRecord&) {}).verdict == Verdict::faster);
   struct Case {

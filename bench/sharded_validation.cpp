@@ -207,8 +207,8 @@ PartialScore made_up_score(int rank) {
     score.matches.images.push_back({image, kDetectionsPerImage, kLabelsPerImage});
     for (int d = 0; d < kDetectionsPerImage; ++d) {
       const auto bits = static_cast<std::uint32_t>(random());
-      score.matches.detections.push_back(
-          {static_cast<float>(kDetectionsPerImage - d) / kDetectionsPerImage, static_cast<std::uint16_t>(bits % 80), static_cast<std::uint16_t>(bits >> 22)});
+      score.matches.detections.push_back({static_cast<float>(kDetectionsPerImage - d) / kDetectionsPerImage,
+                                          static_cast<std::uint16_t>(bits % 80), static_cast<std::uint16_t>(bits >> 22)});
     }
     for (int l = 0; l < kLabelsPerImage; ++l) score.matches.label_classes.push_back(static_cast<std::uint16_t>(random() % 80));
     if (image % kBatch == 0) score.losses.push_back({image / kBatch, {.1f, .2f, .3f}});

@@ -13,7 +13,7 @@ namespace valbench {
 /// Shape of a convolution: square kernels but for CrossConv.
 struct ConvShape {
   std::array<std::int64_t, 2> kernel{1, 1}, stride{1, 1};
-  int padding = -1;  ///< -1 = half the kernel.
+  int padding = -1;  ///< -1 = half of what the kernel spans, dilation included.
   int groups = 1, dilation = 1;
 };
 

@@ -36,7 +36,7 @@ struct GhostBottleneck {
   std::optional<std::array<ConvBlock, 2>> shortcut;
 };
 
-/// cv3(cat[m(cv1(x)), cv2(x)]); m are bottlenecks, or a transformer in C3TR.
+/// cv3(cat[m(cv1(x)), cv2(x)]); m are bottlenecks (C3x: CrossConv, C3Ghost: ghost ones), or a transformer in C3TR.
 struct C3 {
   ConvBlock cv1, cv2, cv3;
   std::variant<std::vector<Bottleneck>, std::vector<GhostBottleneck>, Transformer> m;

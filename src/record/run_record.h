@@ -28,8 +28,9 @@ struct EpochRecord {
   int epoch = 0;
   double epoch_s = 0;   ///< Whole epoch: training, validation, checkpoint, waiting at its end.
   double train_s = 0;   ///< First batch to last optimizer step.
-  double val_s = 0;     ///< This rank's own validation work (0 on a rank that only waits).
-  double wait_s = 0;    ///< Waiting at the end of the epoch for a validating rank (phase sync.wait).
+  /// This rank's own validation work, 0 on a rank that only waits; under overlapped and deferred what held training up.
+  double val_s = 0;
+  double wait_s = 0;    ///< Waiting at the end of the epoch for the slowest rank (phase sync.wait).
   Measured comm_wait_s;      ///< In gradient collectives, waiting for the last rank to arrive.
   Measured comm_transfer_s;  ///< In gradient collectives, after the last rank arrived.
   std::int64_t train_images = 0, steps = 0, optimizer_steps = 0;
@@ -60,7 +61,7 @@ struct ValidationRecord {
   double seconds = 0;            ///< From submit to result on rank 0; beside training: of the scoring alone.
   double submitted_s = 0;        ///< When its snapshot was submitted, by the clock of job_s.
   double known_s = 0;            ///< When training knew the result, by the same clock.
-  int late_epochs = 0;           ///< Epochs that had ended by then, its own among them; 0 = known at the end of its own.
+  int late_epochs = 0;           ///< Epochs that had ended by then, its own among them; 0 = its own had not.
   std::map<std::string, double> phase_s;  ///< Of a validation beside training: phase name -> seconds. Else they are the epoch's.
   int batch_size = 0;
   std::string precision_used;    ///< fp32, fp16, bf16.

@@ -78,7 +78,7 @@ struct LayerPlan {
   int classes = 0;
 };
 
-/// Works out channels, repeats and strides (on an image of 256 pixels, as YOLOv5 does). Throws ScenarioError that names
+/// Works out channels, repeats and strides (on an image of 256 x 256 pixels). Throws ScenarioError that names
 /// the row and what does not fit.
 LayerPlan plan_layers(const LayerTable& table, int classes);
 

@@ -104,14 +104,16 @@ struct RunSpec {
 
   std::string model = "yolov5n";
   std::filesystem::path weights;  ///< Empty: random initialisation.
-  bool keep_anchors = false;      ///< The model's anchors stay where weights bring others, as with YOLOv5's --cfg (reference yolov5.md §1.8).
+  /// The model's anchors stay where weights bring others: `train --cfg`, as in YOLOv5 (reference yolov5.md §1.8).
+  bool keep_anchors = false;
   std::filesystem::path data;     ///< data.yaml of the data set.
   int imgsz = 640;
   int epochs = 3;
   int batch_size = 16;  ///< Over all ranks (YOLOv5).
   int ranks = 1;
   DeviceKind device = DeviceKind::cpu;
-  std::vector<int> device_ids;  ///< GPU of each rank; empty on CPUs. Equal ids = ranks share a GPU: timings not comparable.
+  /// GPU of each rank of one host, by its place there; empty on CPUs. Equal ids = a shared GPU: timings not comparable.
+  std::vector<int> device_ids;
   std::uint64_t seed = 0;
   std::string hyp_name = "scratch-low";
   Hyperparameters hyp;
@@ -148,7 +150,7 @@ struct RunSpec {
   std::vector<std::string> notices;  ///< What parsing changed or warns of; the record's warnings begin with them.
 };
 
-/// All names of an enumerator type, e.g. for error messages: {"none", "rank0", "sharded"}.
+/// The name of a value in scenarios and records: `rank0`.
 std::string to_string(Placement);
 std::string to_string(Precision);
 std::string to_string(BatchShape);
@@ -165,7 +167,7 @@ std::string to_string(OptimizerKind);
 std::string to_string(CacheMode);
 std::string to_string(Compat);
 
-/// The hyperparameters of a built-in set, `scratch-low` or `VOC`. Throws InputError that lists the names.
+/// The hyperparameters of a built-in set such as `scratch-low` or `VOC`. Throws InputError that lists the names.
 Hyperparameters builtin_hyperparameters(const std::string& name);
 
 /// spec.json, every field written. Written by rename.

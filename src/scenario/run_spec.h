@@ -36,7 +36,7 @@ enum class DeviceKind { cpu, cuda };
 enum class AmpMode { off, fp16, bf16 };
 /// Optimizers of YOLOv5 (reference yolov5.md §4.1).
 enum class OptimizerKind { sgd, adam, adamw };
-/// Where resized images are kept after first use: nowhere, in memory, or decoded beside valbench's own cache files.
+/// Where resized images are kept after first use: nowhere, in memory, or in files of valbench's own cache folder.
 enum class CacheMode { none, ram, disk };
 /// Which YOLOv5 is followed where v7.0 and today's HEAD differ (reference yolov5.md §11).
 enum class Compat { v7_0, head };

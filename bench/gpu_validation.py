@@ -43,7 +43,8 @@ def arguments():
 def valbench(*words):
     program = os.environ.get("VALBENCH") or os.path.join(HERE, "..", "build", "src", "main", "valbench")
     print("+ valbench", *words, flush=True)
-    subprocess.run([program, *words], check=True, stdout=sys.stderr)
+    if code := subprocess.run([program, *words], stdout=sys.stderr).returncode:
+        sys.exit(code)
 
 
 class Bench:

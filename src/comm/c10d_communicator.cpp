@@ -5,6 +5,8 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <deque>
@@ -24,7 +26,6 @@ namespace {
 constexpr std::chrono::milliseconds kGroupTimeout(static_cast<std::int64_t>(1000 * kGroupTimeout_s));
 // A rank may wait for a key for as long as many epochs take. c10d keeps milliseconds in an int: 24 days at most.
 constexpr std::chrono::milliseconds kKeyTimeout = std::chrono::hours(24 * 20);
-constexpr std::chrono::milliseconds kMeetingTimeout = std::chrono::minutes(5);
 
 /// A reduction under way. Gloo's wait() blocks until it is done; NCCL's makes the current stream wait, and would block the thread too if
 /// it were given a time-out (ProcessGroupNCCL.hpp). The groups carry theirs.
@@ -109,13 +110,36 @@ class C10dCommunicator final : public Communicator {
   std::vector<std::unique_ptr<Communicator>> groups_;
 };
 
+std::chrono::milliseconds in_milliseconds(double seconds) { return std::chrono::milliseconds(static_cast<std::int64_t>(1000 * seconds)); }
+
+/// Rank 0 waits until all have come, and names those who have not.
+void await_all(c10d::Store& store, const Rendezvous& r) {
+  const auto key_of = [](int rank) { return "valbench/here/" + std::to_string(rank); };
+  store.set(key_of(r.rank), std::vector<std::uint8_t>{1});
+  if (r.rank != 0) return;
+  std::vector<std::string> keys;
+  for (int rank = 1; rank < r.world_size; ++rank) keys.push_back(key_of(rank));
+  try {
+    if (!keys.empty()) store.wait(keys, in_milliseconds(r.timeout_s));
+  } catch (const std::exception&) {
+    std::string missing;
+    for (int rank = 1; rank < r.world_size; ++rank) {
+      if (!store.check({key_of(rank)})) missing += (missing.empty() ? "rank " : ", rank ") + std::to_string(rank);
+    }
+    if (missing.empty()) throw;
+    throw Error(fmt::format("{} of {} did not come to {}:{} within {:.0f} s: see whether it was started, and reaches that address",
+                            missing, r.world_size, r.address, r.port, r.timeout_s));
+  }
+}
+
 c10::intrusive_ptr<c10d::Store> meet(const Rendezvous& r) {
   c10d::TCPStoreOptions options;
   options.port = static_cast<std::uint16_t>(r.port);
   const auto agent = agent_store_prefix();
   options.isServer = r.rank == 0 && !agent;
   options.numWorkers = static_cast<std::size_t>(r.world_size);
-  options.timeout = kMeetingTimeout;
+  options.timeout = in_milliseconds(r.timeout_s);
+  options.waitWorkers = false;  // It could not say who is missing.
   if (r.rank == 0 && r.listen_fd >= 0) options.masterListenFd = r.listen_fd;
   try {
     auto store = c10::make_intrusive<c10d::TCPStore>(r.address, options);
@@ -227,6 +251,7 @@ std::vector<CollectiveEvent> C10dCommunicator::take_events() {
 std::unique_ptr<Communicator> make_c10d_communicator(const Rendezvous& rendezvous, c10::Device device) {
   const std::string towards_meeting = address_towards(rendezvous.address, rendezvous.port);
   const c10::intrusive_ptr<c10d::Store> store = meet(rendezvous);
+  await_all(*store, rendezvous);
   C10dStore addresses(store);
   const std::string own = agree_on_address(rendezvous, towards_meeting, addresses);
   store->setTimeout(kGroupTimeout);

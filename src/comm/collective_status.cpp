@@ -140,7 +140,9 @@ std::vector<std::size_t> CollectiveJudge::waits_for(std::size_t rank) const {
     }
     // Everyone has come, and still nobody gets out: they wait for each other.
     const auto& waited_for = behind.empty() && mine.waiting_in > 0 ? beside : behind;
-    found.insert(found.end(), waited_for.begin(), waited_for.end());
+    for (const std::size_t other : waited_for) {
+      if (std::find(found.begin(), found.end(), other) == found.end()) found.push_back(other);
+    }
   }
   return found;
 }

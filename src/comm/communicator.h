@@ -75,6 +75,7 @@ struct Rendezvous {
   int rank = 0, world_size = 1, local_rank = 0;
   std::string address = "127.0.0.1";
   int port = 0;
+  double timeout_s = 300;  ///< A rank that has not come by then is given up.
   int listen_fd = -1;  ///< Rank 0: an already listening socket handed down by the controller; -1 = bind `port`.
 };
 

@@ -2,6 +2,8 @@
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
 
+#include <new>
+#include <string_view>
 #include <utility>
 
 #include "comm/collective_error.h"
@@ -19,7 +21,11 @@ void naming_the_collective(const CollectiveLog& log, const Work& work) {
     work();
   } catch (const c10::OutOfMemoryError&) {
     throw;
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const c10::Error& error) {
+    // LibTorch's CPU allocator has no exception of its own.
+    if (std::string_view(error.what_without_backtrace()).find("DefaultCPUAllocator") != std::string_view::npos) throw;
     throw CollectiveError(name(error.what_without_backtrace()));
   } catch (const std::exception& error) {
     throw CollectiveError(name(error.what()));

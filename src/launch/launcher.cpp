@@ -125,6 +125,7 @@ class RunningRanks {
     }
     kill_at_ns_ = now_ns() + kGrace_ns;
     send(SIGTERM);
+    send(SIGCONT);  // A stopped process hears of no other signal but SIGKILL.
   }
 
   const RankProcess* failed() const { return failed_; }

@@ -61,6 +61,16 @@ void RankProcess::send(int signal) {
   if (!exit_) ::kill(-pid_, signal);
 }
 
+std::string place_of(const RunSpec& spec, int rank) {
+  std::ifstream in(rank_file(spec, rank, ".phase"));
+  std::string place, line;
+  while (std::getline(in, line)) {
+    line.erase(line.find_last_not_of(' ') + 1);
+    if (!line.empty()) place += (place.empty() ? "" : ", and beside it ") + line;
+  }
+  return place;
+}
+
 std::string last_lines(const std::filesystem::path& log, int lines) {
   std::ifstream in(log, std::ios::binary | std::ios::ate);
   constexpr std::streamoff kEnd = 64 * 1024;
@@ -84,11 +94,18 @@ std::string describe_failure(const RunSpec& spec, int rank, const ChildExit& exi
   std::string how = exit.signal != 0
                         ? "was ended by signal " + std::to_string(exit.signal) + " (" + ::strsignal(exit.signal) + ")"
                         : "exited with code " + std::to_string(exit.code);
+  if (const std::string place = place_of(spec, rank); !place.empty()) how += " " + place;
   if (exit.signal == SIGKILL)
     how += ", perhaps for lack of memory (batch size " + std::to_string(spec.batch_size) + ")";
   const std::string message = error_message(spec, rank);
   const auto log = rank_file(spec, rank, ".log");
-  return "rank " + std::to_string(rank) + " of " + spec.run_id + " " + how + (message.empty() ? "" : ": " + message) +
+  std::string others;
+  for (int other = 0; other < spec.ranks; ++other) {
+    if (const std::string place = place_of(spec, other); other != rank && !place.empty()) {
+      others += (others.empty() ? "\nthe others then: rank " : ", rank ") + std::to_string(other) + " " + place;
+    }
+  }
+  return "rank " + std::to_string(rank) + " of " + spec.run_id + " " + how + (message.empty() ? "" : ": " + message) + others +
          "\nlast lines of " + log.string() + ":\n" + last_lines(log, 20);
 }
 

@@ -40,7 +40,11 @@ std::string last_lines(const std::filesystem::path& log, int lines);
 /// The message of rank-N.error.json; empty without one.
 std::string error_message(const RunSpec& spec, int rank);
 
-/// Why a rank failed, for the user: what rank-N.error.json says, else exit code or signal; then the end of its log.
+/// What a rank was in when it last lived, `in epoch 3, phase train.forward`, of its rank-N.phase; empty without one.
+std::string place_of(const RunSpec& spec, int rank);
+
+/// Why a rank failed, for the user: exit code or signal, the phase, what rank-N.error.json says; where the other ranks were; the end of its
+/// log.
 std::string describe_failure(const RunSpec& spec, int rank, const ChildExit& exit);
 
 }  // namespace valbench

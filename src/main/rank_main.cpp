@@ -13,20 +13,33 @@
 #include "comm/collective_watch.h"
 #include "comm/rendezvous.h"
 #include "detect/weights/stored_network.h"
+#include "main/deadline.h"
+#include "main/phase_file.h"
 #include "main/rank_start.h"
 #include "main/run_tracing.h"
 #include "main/training_sinks.h"
 #include "main/val_job.h"
 #include "train/auto_batch.h"
+#include "train/rank_agreement.h"
 #include "train/rank_job.h"
 #include "train/training_state.h"
 
 namespace valbench {
 namespace {
 
+/// One process of a run.
+struct ThisRank {
+  int rank = 0;
+  RunSpec spec;
+  std::shared_ptr<PhaseFile> phase;  ///< Of a training.
+  std::unique_ptr<CollectiveWatch> watch;
+  std::unique_ptr<Communicator> communicator;
+};
+
 /// Leaves the reason where the controller finds it, and on standard error for whoever started the rank by hand.
-void report_failure(const std::filesystem::path& folder, int rank, const std::string& message) {
-  fmt::print(stderr, "rank {}: {}\n", rank, message);
+/// \param place `in epoch 3, phase train.forward`; the controller reads it from the rank's PhaseFile.
+void report_failure(const std::filesystem::path& folder, int rank, const std::string& place, const std::string& message) {
+  fmt::print(stderr, "rank {}{}: {}\n", rank, place.empty() ? "" : " " + place, message);
   if (folder.empty()) return;
   try {
     write_atomically(folder / fmt::format("rank-{}.error.json", rank),
@@ -38,31 +51,54 @@ void report_failure(const std::filesystem::path& folder, int rank, const std::st
 
 /// Runs `work`; what it throws is reported and becomes an exit code.
 template <class Work>
-int guarded(const RunSpec& spec, const int& rank, const std::unique_ptr<CollectiveWatch>& watch, const Work& work) {
+int guarded(const ThisRank& self, const Work& work) {
+  const auto report = [&self](const std::string& message) {
+    report_failure(self.spec.folder, self.rank, self.phase ? self.phase->text() : std::string(), message);
+  };
   try {
     work();
     return 0;
   } catch (const InputError& error) {
-    report_failure(spec.folder, rank, error.what());
+    report(error.what());
     return 2;
   } catch (const CollectiveError& error) {
-    const std::string verdict = watch ? watch->verdict() : std::string();
-    report_failure(spec.folder, rank, verdict.empty() ? error.what() : verdict + ". So " + error.what());
+    const std::string verdict = self.watch ? self.watch->verdict() : std::string();
+    report(verdict.empty() ? error.what() : verdict + ". So " + error.what());
     return 4;
   } catch (const std::exception& error) {
-    report_failure(spec.folder, rank, explain(error, spec));
+    report(explain(error, self.spec));
     return 4;
   }
 }
 
 /// The collective checker of this rank. What it finds ends the process: the rank itself may hang.
-std::unique_ptr<CollectiveWatch> start_watch(const Rendezvous& rendezvous, const RunSpec& spec) {
-  return std::make_unique<CollectiveWatch>(rendezvous, spec.hang_timeout_s,
-                                           [folder = spec.folder, rank = rendezvous.rank](const std::string& what) {
-                                             report_failure(folder, rank, what);
-                                             std::fflush(nullptr);
-                                             _exit(4);
-                                           });
+std::unique_ptr<CollectiveWatch> start_watch(const Rendezvous& rendezvous, const ThisRank& self) {
+  const auto report = [folder = self.spec.folder, rank = self.rank, phase = self.phase](const std::string& what) {
+    report_failure(folder, rank, phase ? phase->text() : std::string(), what);
+    std::fflush(nullptr);
+    _exit(4);
+  };
+  return std::make_unique<CollectiveWatch>(rendezvous, self.spec.hang_timeout_s, report);
+}
+
+/// All ranks come together, and are watched from then on. Most of what they wait in until then has no time-out that is short enough.
+Communicator& meet(Rendezvous& rendezvous, ThisRank& self) {
+  constexpr double kStart_s = 3, kMore_s = 3;  // Ranks do not start at once; rank 0's own time-out, which names who is missing, comes first.
+  rendezvous.timeout_s = self.spec.hang_timeout_s + kStart_s;
+  const double limit_s = rendezvous.timeout_s + kMore_s;
+  const Deadline deadline(limit_s, [&rendezvous, limit_s, folder = self.spec.folder] {
+    report_failure(folder, rendezvous.rank, {},
+                   fmt::format("rank {} has not met the others at {}:{} for {:.0f} s: {} does not answer. Its process is stopped, its machine "
+                               "is gone, or the port is another program's",
+                               rendezvous.rank, rendezvous.address, rendezvous.port, limit_s,
+                               rendezvous.rank == 0 ? "a rank that was there" : "rank 0"));
+    std::fflush(nullptr);
+    _exit(4);
+  });
+  self.communicator = connect(rendezvous, self.spec);
+  self.watch = start_watch(rendezvous, self);
+  self.communicator = self.watch->watched(std::move(self.communicator));
+  return *self.communicator;
 }
 
 /// Batches done, as the controller reads them.
@@ -90,39 +126,37 @@ enum class RankTask { train, validate };
 
 /// \param closing_file of a single training: it tells the console about its batches, draws, and ends with a validation.
 int run(const std::filesystem::path& spec_file, RankTask task, const std::filesystem::path& closing_file = {}) {
-  int rank = 0;
-  RunSpec spec;
-  std::unique_ptr<CollectiveWatch> watch;
-  std::unique_ptr<Communicator> communicator;
-  const int code = guarded(spec, rank, watch, [&] {
-    const Rendezvous rendezvous = rendezvous_from_environment();
-    rank = rendezvous.rank;
+  ThisRank self;
+  RunSpec& spec = self.spec;
+  const int code = guarded(self, [&] {
+    Rendezvous rendezvous = rendezvous_from_environment();
+    const int rank = self.rank = rendezvous.rank;
     ValSpec val;
     if (task == RankTask::validate) val = read_val_spec(spec_file);
     spec = task == RankTask::validate ? rank_layout(val) : read_run_spec(spec_file);
+    if (task == RankTask::train) self.phase = std::make_shared<PhaseFile>(spec.folder, rank);
     start_threads(spec.torch_threads);
-    communicator = connect(rendezvous, spec);
+    Communicator& communicator = meet(rendezvous, self);
     const c10::Device device = device_of(rendezvous, spec);
-    watch = start_watch(rendezvous, spec);
-    communicator = watch->watched(std::move(communicator));
     if (task == RankTask::validate) {
-      return run_val_job(val, *communicator, device, rank == 0 ? validation_progress() : nullptr);
+      return run_val_job(val, communicator, device, rank == 0 ? validation_progress() : nullptr);
     }
+    agree_on_spec(communicator, spec);
     settle_batch_size(spec);
-    RunTracing instruments(spec, rank);
-    instruments.tracer().add_listener(watch->spans());
+    RunTracing instruments(spec, rank, {&self.phase->main_thread(), &self.watch->spans()}, self.phase->beside());
     const TrainingSinks sinks = rank == 0 && spec.scenario.empty() ? training_sinks(spec) : TrainingSinks{};
     std::optional<ValSpec> closing;
     if (!closing_file.empty()) {
       closing = read_val_spec(closing_file);
       closing->batch_size = closing_val_spec(spec, closing->plots).batch_size;  // It may have been measured just now.
     }
-    run_rank_job(spec, *communicator, device, rank == 0 ? progress_to_controller() : ProgressSink(), instruments, sinks.epoch,
+    run_rank_job(spec, communicator, device, rank == 0 ? progress_to_controller() : ProgressSink(), instruments, sinks.epoch,
                  sinks.batch, closing);
+    self.phase->remove();
   });
   // Closing the connections makes every other rank fail too, and the cause had to be written down first. Now the process
   // ends with them open.
-  if (code != 0) (void)communicator.release(), (void)watch.release();
+  if (code != 0) (void)self.communicator.release(), (void)self.watch.release();
   return code;
 }
 

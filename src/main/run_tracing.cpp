@@ -28,13 +28,15 @@ std::string current_gpu_name() {
 
 }  // namespace
 
-RunTracing::RunTracing(const RunSpec& spec, int rank)
+RunTracing::RunTracing(const RunSpec& spec, int rank, const std::vector<SpanListener*>& first, SpanListener& first_beside)
     : spec_(spec), rank_(rank), tracer_(spec.profile ? kTraceCapacity : 0), beside_(spec.profile ? kTraceCapacity : 0) {
   window_.first_epoch = spec.epochs > 1 ? 1 : 0;
   window_.epochs.reserve(static_cast<std::size_t>(spec.epochs));
   if (spec.profile) profiler_ = make_profiler(on_gpu(spec) ? GpuTracing::cupti : GpuTracing::off, tracer_);
+  for (SpanListener* listener : first) tracer_.add_listener(*listener);
   tracer_.add_listener(*this);
   tracer_.add_listener(ranges_);
+  beside_.add_listener(first_beside);
   beside_.add_listener(ranges_beside_);
   tracer_.set_beside(&beside_);
 }

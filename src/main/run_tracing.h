@@ -16,7 +16,8 @@ namespace valbench {
 /// window's GPU work is traced, and both lie in `rank-N.trace.json` of the run folder.
 class RunTracing : public RunInstruments, private SpanListener {
  public:
-  RunTracing(const RunSpec& spec, int rank);
+  /// \param first told of every span before any profiler is, and `first_beside` of those of a thread that validates beside this one.
+  RunTracing(const RunSpec& spec, int rank, const std::vector<SpanListener*>& first, SpanListener& first_beside);
   Tracer& tracer() override { return tracer_; }
   TracedWindow finish() override;
 

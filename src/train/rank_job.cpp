@@ -20,6 +20,7 @@
 #include "train/deterministic.h"
 #include "train/machine.h"
 #include "train/prepare_model.h"
+#include "train/rank_agreement.h"
 #include "train/resume.h"
 #include "train/run_assembly.h"
 #include "train/settle_memory.h"
@@ -95,6 +96,7 @@ RankParts build(const RunSpec& spec, const RankGroups& groups, Tracer& tracer, c
   if (communicator.rank() == 0 || every_rank_validates(spec.validation.placement)) {
     parts.val_set = std::make_shared<YoloDataset>(load_yolo_dataset(data, Split::val, scan_threads, scan));
   }
+  agree_on_data(groups.world, parts.train_set.get(), parts.val_set.get());
   parts.model = build_model(spec, parts.train_set->classes);
   parts.resumed = load_resumed(spec, *parts.model);
   if (!parts.resumed && !spec.weights.empty()) load_start_weights(spec, *parts.model);

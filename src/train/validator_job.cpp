@@ -8,6 +8,7 @@
 #include "detect/state_layout.h"
 #include "train/device.h"
 #include "train/prepare_model.h"
+#include "train/rank_agreement.h"
 #include "train/settle_memory.h"
 #include "train/training_loss.h"
 #include "validate/validation_server.h"
@@ -20,6 +21,7 @@ RankResult run_validator(const RunSpec& spec, Communicator& world, Tracer& trace
   const ScanOptions scan{user_cache_folder(), spec.single_cls};
   const auto dataset =
       std::make_shared<const YoloDataset>(load_yolo_dataset(read_data_config(spec.data), Split::val, std::max(1, spec.workers), scan));
+  agree_on_data(world, nullptr, dataset.get());
   const std::unique_ptr<DetectionModel> model = build_model(spec, dataset->classes);
   model->to(device, at::kFloat);
   if (device.is_cuda()) use_channels_last(model->state());

@@ -191,7 +191,7 @@ TEST_CASE("a disk that fills up fails the run with the file's name and keeps com
   const CapturedRun run = run_captured(limited, 300);
   INFO(run.output);
   CHECK(run.exit.code == 4);
-  CHECK_THAT(run.output, Contains("rank 0 of r00-sharded exited with code 4: cannot write") &&
+  CHECK_THAT(run.output, Contains("rank 0 of r00-sharded exited with code 4 in epoch 0, phase checkpoint.save: cannot write") &&
                              Contains("last.safetensors") && Contains("Free some space") && Contains("r00-rank0: kept"));
   CHECK(fs::exists(sandbox.out() / "r00-rank0/run.json"));
   CHECK_FALSE(fs::exists(sandbox.out() / "r00-sharded/run.json"));

@@ -29,18 +29,6 @@ std::vector<BatchPlan> cut_into_batches(const std::vector<std::int64_t>& order, 
   return plans;
 }
 
-// Batches of different shapes cannot be cut across ranks: each is dealt whole, by wrap-around so that all have as many.
-std::vector<BatchPlan> rect_batches(const YoloDataset& dataset, const TrainingPlanOptions& options) {
-  const std::vector<BatchPlan> all = plan_validation_batches(dataset, {}, options.imgsz, options.batch_size,
-                                                             options.stride, BatchShape::rect, 0);
-  const auto world = static_cast<std::size_t>(options.world_size);
-  const std::size_t padded = (all.size() + world - 1) / world * world;
-  std::vector<BatchPlan> mine;
-  for (std::size_t i = static_cast<std::size_t>(options.rank); i < padded; i += world)
-    mine.push_back(all[i % all.size()]);
-  return mine;
-}
-
 // Four images make one: what is left over is dropped, under head with its whole batch.
 void keep_whole_quads(std::vector<BatchPlan>& plans, const TrainingPlanOptions& options) {
   const auto full = static_cast<std::size_t>(options.batch_size);
@@ -48,6 +36,20 @@ void keep_whole_quads(std::vector<BatchPlan>& plans, const TrainingPlanOptions& 
     std::erase_if(plans, [&](const BatchPlan& plan) { return plan.images.size() < full; });
   for (BatchPlan& plan : plans) plan.images.resize(plan.images.size() / kQuad * kQuad);
   std::erase_if(plans, [](const BatchPlan& plan) { return plan.images.empty(); });
+}
+
+// Batches of different shapes cannot be cut across ranks: each is dealt whole, by wrap-around so that all have as many.
+// What quad leaves over goes before that, or one rank alone would lose a batch.
+std::vector<BatchPlan> rect_batches(const YoloDataset& dataset, const TrainingPlanOptions& options) {
+  std::vector<BatchPlan> all = plan_validation_batches(dataset, {}, options.imgsz, options.batch_size,
+                                                       options.stride, BatchShape::rect, 0);
+  if (options.quad) keep_whole_quads(all, options);
+  const auto world = static_cast<std::size_t>(options.world_size);
+  const std::size_t padded = (all.size() + world - 1) / world * world;
+  std::vector<BatchPlan> mine;
+  for (std::size_t i = static_cast<std::size_t>(options.rank); i < padded; i += world)
+    mine.push_back(all[i % all.size()]);
+  return mine;
 }
 
 }  // namespace
@@ -75,7 +77,7 @@ TrainingPlan plan_training_epoch(const YoloDataset& dataset, const TrainingPlanO
     plan.batches =
         cut_into_batches(training_order(count, options.rank, options.world_size, options.seed, order_epoch), options);
   }
-  if (options.quad) keep_whole_quads(plan.batches, options);
+  if (options.quad && !options.rect) keep_whole_quads(plan.batches, options);
   for (std::size_t i = 0; i < plan.batches.size(); ++i) plan.batches[i].index = static_cast<std::int64_t>(i);
   return plan;
 }

@@ -116,6 +116,20 @@ TEST_CASE("quad batches hold whole fours; head drops a short last batch, v7.0 ke
   CHECK(sizes(Compat::head) == std::vector<std::size_t>{8, 8});
 }
 
+TEST_CASE("rect batches of quads are as many on every rank, though some batches are dropped") {
+  const auto [images, compat] = GENERATE(table<int, Compat>({{9, Compat::v7_0}, {9, Compat::head}, {13, Compat::head}, {22, Compat::v7_0}}));
+  const YoloDataset data = images_of(images);
+  std::vector<std::size_t> batches;
+  for (int rank = 0; rank < 2; ++rank) {
+    const TrainingPlan plan = plan_training_epoch(
+        data, {.imgsz = 320, .batch_size = 4, .rank = rank, .world_size = 2, .rect = true, .quad = true, .compat = compat}, 0, {});
+    for (const BatchPlan& batch : plan.batches) CHECK(batch.images.size() == 4);
+    batches.push_back(plan.batches.size());
+  }
+  INFO(images << " images");
+  CHECK(batches == std::vector<std::size_t>(2, (static_cast<std::size_t>(images) / 4 + 1) / 2));
+}
+
 TEST_CASE("image weights follow the formula: rare classes and badly detected ones weigh more") {
   YoloDataset data = images_of(4);
   // Class 0 three times, class 1 once; image 3 is a background.

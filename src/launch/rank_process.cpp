@@ -33,6 +33,14 @@ std::string error_message(const RunSpec& spec, int rank) {
              : "";
 }
 
+void remove_error_messages(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    const std::string file = entry.path().string();
+    if (file.ends_with(".error.json") || file.ends_with(".phase")) std::filesystem::remove(entry.path(), ignored);
+  }
+}
+
 RankProcess::RankProcess(const RunSpec& spec, int rank, const std::vector<std::string>& argv,
                          const RankEndpoints& endpoints)
     : rank_(rank) {

@@ -40,6 +40,9 @@ std::string last_lines(const std::filesystem::path& log, int lines);
 /// The message of rank-N.error.json; empty without one.
 std::string error_message(const RunSpec& spec, int rank);
 
+/// Removes what ranks left of how they failed, as many as there were: it is of an earlier work in this folder.
+void remove_error_messages(const std::filesystem::path& folder);
+
 /// What a rank was in when it last lived, `in epoch 3, phase train.forward`, of its rank-N.phase; empty without one.
 std::string place_of(const RunSpec& spec, int rank);
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "launch/increment_path.h"
+#include "launch/rank_process.h"
 #include "record/run_store.h"
 #include "scenario/val_spec.h"
 
@@ -27,9 +28,14 @@ namespace fs = std::filesystem;
 void remove_endings(const fs::path& folder) {
   std::error_code ignored;
   for (const char* file : {kRunFile, kFailedFile, kMetricsFile}) fs::remove(folder / file, ignored);
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().string().ends_with(".error.json")) fs::remove(entry.path(), ignored);
-  }
+  remove_error_messages(folder);
+}
+
+/// What the new training may not replace by its own: it may have fewer checkpoints.
+void remove_results(const fs::path& folder) {
+  std::error_code ignored;
+  fs::remove(folder / "results.csv", ignored);
+  fs::remove_all(folder / "weights", ignored);
 }
 
 timespec changed(const fs::path& file) {
@@ -42,6 +48,15 @@ bool earlier(const timespec& a, const timespec& b) {
 }
 
 }  // namespace
+
+void check_not_replaced(const fs::path& wanted, const fs::path& weights) {
+  if (weights.empty()) return;
+  std::error_code error;
+  const fs::path replaced = fs::weakly_canonical(wanted / "weights", error), used = fs::weakly_canonical(weights, error);
+  if (used.parent_path() != replaced) return;
+  throw InputError("--exist-ok: the checkpoints in " + replaced.string() + " would be replaced, and the training is to begin from one of them (" +
+                   weights.string() + "). Choose another folder with --name NAME");
+}
 
 void check_train_folder(const fs::path& wanted) {
   fs::path existing = fs::absolute(wanted).lexically_normal();
@@ -61,8 +76,7 @@ TrainFolder::TrainFolder(const fs::path& wanted, FolderChoice choice) {
                      ". Wait for its end, or choose another folder with --name NAME");
   }
   remove_endings(path_);
-  std::error_code ignored;
-  if (choice == FolderChoice::exist_ok) fs::remove(path_ / "results.csv", ignored);
+  if (choice == FolderChoice::exist_ok) remove_results(path_);
 }
 
 fs::path newest_checkpoint(const fs::path& project) {

@@ -10,12 +10,15 @@ namespace valbench {
 /// How a training comes by its folder.
 enum class FolderChoice {
   increment,  ///< PROJECT/NAME, or the first of NAME2, NAME3, … that is not there.
-  exist_ok,   ///< PROJECT/NAME, whatever lies in it: results of a training there are replaced.
+  exist_ok,   ///< PROJECT/NAME, whatever lies in it: results and checkpoints of a training there are replaced.
   resume      ///< A training's folder, to go on in it.
 };
 
 /// Throws InputError when the folder or what it is to be made in cannot be written. Writes nothing.
 void check_train_folder(const std::filesystem::path& wanted);
+
+/// Throws InputError where a training in `wanted` under FolderChoice::exist_ok would remove the `weights` that it is to begin from.
+void check_not_replaced(const std::filesystem::path& wanted, const std::filesystem::path& weights);
 
 /// Makes the folder and holds its lock for as long as it lives.
 class TrainFolder {

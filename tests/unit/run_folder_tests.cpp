@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "launch/increment_path.h"
+#include "launch/rank_process.h"
 #include "launch/train_folder.h"
 #include "tests/support/catch.h"
 #include "tests/support/scratch_folder.h"
@@ -47,4 +48,43 @@ TEST_CASE("trainings take the next free folder, and one that is taken up again c
   CHECK(second.path() == folder.path() / "runs/exp2");
   CHECK_THROWS_AS(TrainFolder(wanted, FolderChoice::resume), InputError);
   CHECK_THROWS_AS(TrainFolder(wanted, FolderChoice::exist_ok), InputError);
+}
+
+TEST_CASE("a training in the folder of an older one leaves nothing of it, one that is taken up again its checkpoints") {
+  const ScratchFolder folder;
+  const fs::path wanted = folder.path() / "exp";
+  const auto fill = [&] {
+    for (const char* file : {"weights/best.safetensors", "weights/best.pt", "results.csv", "run.json", "rank-7.error.json", "opt.yaml"})
+      folder.write("exp/" + std::string(file), "old");
+  };
+  fill();
+  { const TrainFolder resumed(wanted, FolderChoice::resume); }
+  CHECK(fs::exists(wanted / "weights/best.safetensors"));
+  CHECK(fs::exists(wanted / "results.csv"));
+  CHECK_FALSE(fs::exists(wanted / "run.json"));
+  CHECK_FALSE(fs::exists(wanted / "rank-7.error.json"));
+  fill();
+  { const TrainFolder replaced(wanted, FolderChoice::exist_ok); }
+  CHECK_FALSE(fs::exists(wanted / "weights"));
+  CHECK_FALSE(fs::exists(wanted / "results.csv"));
+}
+
+TEST_CASE("a training does not remove the weights that it is to begin from") {
+  const ScratchFolder folder;
+  const fs::path wanted = folder.path() / "exp", weights = folder.write("exp/weights/best.pt", "old");
+  fs::create_directory_symlink(wanted, folder.path() / "link");
+  CHECK_THROWS_WITH(check_not_replaced(wanted, weights), Catch::Contains("would be replaced") && Catch::Contains("--name"));
+  CHECK_THROWS_AS(check_not_replaced(wanted, folder.path() / "link/weights/best.pt"), InputError);
+  CHECK_NOTHROW(check_not_replaced(folder.path() / "exp2", weights));
+  CHECK_NOTHROW(check_not_replaced(wanted, {}));
+}
+
+TEST_CASE("messages of ranks that failed earlier are removed, however many ranks there were") {
+  const ScratchFolder folder;
+  for (const char* file : {"rank-0.error.json", "rank-3.error.json", "rank-3.phase", "rank-0.log"}) folder.write(file, "old");
+  remove_error_messages(folder.path());
+  CHECK_FALSE(fs::exists(folder.path() / "rank-0.error.json"));
+  CHECK_FALSE(fs::exists(folder.path() / "rank-3.error.json"));
+  CHECK_FALSE(fs::exists(folder.path() / "rank-3.phase"));
+  CHECK(fs::exists(folder.path() / "rank-0.log"));
 }

@@ -75,6 +75,7 @@ PlannedTraining plan_training(const TrainArguments& command_line) {
   } else {
     plan.choice = plan.arguments.flag("exist_ok") ? FolderChoice::exist_ok : FolderChoice::increment;
     plan.wanted = wanted_folder(plan.arguments, plan.spec);
+    if (plan.choice == FolderChoice::exist_ok) check_not_replaced(plan.wanted, plan.spec.weights);
   }
   check_train_folder(plan.wanted);
   const CheckedData data = check_data(scenario);

@@ -144,7 +144,8 @@ int run_val(const ValOptions& options) {
   const NewFolder folder = increment_path(options.project, options.name, options.exist_ok);
   spec.folder = folder.path;
   spec.name = folder.path.filename().string();
-  for (const char* stale : {kMetricsFile, "rank-0.error.json"}) fs::remove(spec.folder / stale);
+  fs::remove(spec.folder / kMetricsFile);
+  remove_error_messages(spec.folder);
   write_val_spec(spec, spec.folder / kValSpecFile);
   LaunchResult result;
   {

@@ -160,12 +160,6 @@ void read_training(const YamlSection& root, const Machine& machine, Scenario& sc
   root.integer("epochs", base.epochs, 1, kAnyInt);
   root.integer("ranks", base.ranks, 1, 4096);
   root.integer("batch_size", base.batch_size, 1, kAnyInt);
-  if (base.batch_size % base.ranks != 0) {
-    root.fail(root.has("batch_size") ? "batch_size" : "ranks",
-              "batch_size " + std::to_string(base.batch_size) + " cannot be dealt evenly to " +
-                  std::to_string(base.ranks) + " ranks",
-              "multiples of ranks (batch_size counts all ranks)");
-  }
   if (base.ranks % machine.hosts != 0) {
     root.fail("ranks", std::to_string(base.ranks) + " ranks cannot be spread evenly over " + std::to_string(machine.hosts) + " hosts",
               "multiples of the number of hosts");
@@ -251,6 +245,17 @@ void check_training_keys(const YamlSection& root, RunSpec spec, const std::vecto
   }
 }
 
+/// Where some ranks only validate, reason_not_to_run() asks for those that train.
+void check_even_batches(const YamlSection& root, RunSpec spec, const std::vector<ValidationSpec>& strategies) {
+  for (const ValidationSpec& strategy : strategies) {
+    spec.validation = strategy;
+    if (training_ranks(spec) < spec.ranks || spec.batch_size % spec.ranks == 0) continue;
+    root.fail(root.has("batch_size") ? "batch_size" : "ranks",
+              "batch_size " + std::to_string(spec.batch_size) + " cannot be dealt evenly to " + std::to_string(spec.ranks) + " ranks",
+              "multiples of ranks (batch_size counts all ranks)");
+  }
+}
+
 /// What a sweep would skip a strategy for is an error of a single training. The reason begins with the key at fault.
 void check_runs_here(const YamlSection& root, const YamlSection& validation, const RunSpec& spec) {
   const std::string reason = reason_not_to_run(spec, spec.validation);
@@ -296,6 +301,7 @@ Scenario parse_training(const std::vector<Override>& options, const Machine& mac
   read_validation(validation, scenario.base.validation);
   // Without validations the fitness stays 0, and v7.0 takes every tie for an improvement: it never stops.
   if (scenario.base.validation.placement == Placement::none) scenario.base.patience = 0;
+  check_even_batches(root, scenario.base, {scenario.base.validation});
   check_training_keys(root, scenario.base, {scenario.base.validation});
   check_runs_here(root, validation, scenario.base);
   read_data(root, scenario);
@@ -319,6 +325,7 @@ Scenario parse_scenario(const std::filesystem::path& file, const std::vector<Ove
                   scenario.base.validation);
   const auto named = read_strategies(root, scenario.base.validation);
   scenario.strategies = multiply(named, read_axes(root));
+  check_even_batches(root, scenario.base, scenario.strategies);
   check_training_keys(root, scenario.base, scenario.strategies);
   scenario.baseline = resolve_baseline(root, named, scenario.strategies);
   root.integer("rounds", scenario.rounds, 1, 10'000);

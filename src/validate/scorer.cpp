@@ -4,6 +4,8 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/cache_folder.h"
 #include "base/error.h"
 #include "detect/state_layout.h"
@@ -43,7 +45,7 @@ int batch_size_of(const ValidationContext& context, const ValidationSpec& spec) 
     if (context.memory.largest_batch < 1) throw Error("batch_size max: nobody has measured which batch fits");
     return context.memory.largest_batch;
   }
-  return spec.batch_size > 0 ? spec.batch_size : 2 * (context.spec.batch_size / context.spec.ranks);
+  return spec.batch_size > 0 ? spec.batch_size : 2 * std::max(1, context.spec.batch_size / context.spec.ranks);
 }
 
 }  // namespace

@@ -141,6 +141,7 @@ TEST_CASE("bad values are answered with the option, the reason and what is allow
   two_of_three.with("placement", "dedicated").with("ranks", "3").with("batch_size", "9");
   CHECK_THAT(two_of_three.error(), Contains("--batch-size 9: batch_size 9 cannot be dealt evenly to the 2 ranks that train"));
   CHECK(two_of_three.with("batch_size", "12").error() == "nothing was refused");
+  CHECK(two_of_three.with("batch_size", "16").error() == "nothing was refused");  // No multiple of 3.
   two_of_three.arguments.settings = {parse_override("validation.ema=in_place")};
   CHECK_THAT(two_of_three.error(), Contains("--set validation.ema=in_place: ema in_place rounds the weights"));
   CHECK_THAT(Options().with("placement", "dedicated").with("ranks", "1").error(), Contains("--ranks 1: strategy"));

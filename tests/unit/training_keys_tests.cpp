@@ -97,3 +97,17 @@ TEST_CASE("as many ranks that only validate as there are ranks are refused") {
   CHECK_THAT(error_of("ranks: 1\nvalidation: {placement: dedicated}\n"), Contains("none is left to train"));
   CHECK(error_of("ranks: 4\n" + strategy) == "no error");
 }
+
+TEST_CASE("a batch is dealt to the ranks that train, and only where all do to all of them") {
+  const auto error = [](const std::string& strategies) {
+    const test::ScratchFolder folder;
+    try {
+      parse_scenario(folder.write("scenario.yaml", "data: synth\nranks: 3\nbatch_size: 16\nstrategies:\n" + strategies), {}, {4, 0, "no driver"});
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  };
+  CHECK(error("  - {name: own, placement: dedicated}\n") == "no error");
+  CHECK_THAT(error("  - {name: own, placement: dedicated}\n  - {name: rank0}\n"), Contains(":3: batch_size = 16: batch_size 16 cannot be dealt evenly to 3 ranks"));
+}

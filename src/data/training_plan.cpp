@@ -82,9 +82,4 @@ TrainingPlan plan_training_epoch(const YoloDataset& dataset, const TrainingPlanO
   return plan;
 }
 
-int draw_multi_scale_side(int imgsz, int stride, SampleRandom& random) {
-  const int low = static_cast<int>(imgsz * 0.5), high = static_cast<int>(imgsz * 1.5) + stride;
-  return (low + static_cast<int>(random.below(high - low))) / stride * stride;
-}
-
 }  // namespace valbench

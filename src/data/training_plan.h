@@ -9,7 +9,6 @@
 
 namespace valbench {
 
-class SampleRandom;
 class YoloDataset;
 
 /// What the plan of an epoch depends on, beside the data set.
@@ -34,8 +33,5 @@ struct TrainingPlan {
 /// \param class_map of the last validation, for image weights; empty = none yet.
 TrainingPlan plan_training_epoch(const YoloDataset& dataset, const TrainingPlanOptions& options, int epoch,
                                  const std::vector<double>& class_map);
-
-/// A side for multi-scale training: a multiple of the stride in 0.5 to 1.5 times imgsz.
-int draw_multi_scale_side(int imgsz, int stride, SampleRandom& random);
 
 }  // namespace valbench

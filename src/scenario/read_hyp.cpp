@@ -55,13 +55,6 @@ Hyperparameters read_hyp_file(const std::filesystem::path& file) {
   return hyp;
 }
 
-Hyperparameters read_hyperparameters(const std::string& name_or_file) {
-  // Refuses an unknown name with the names that there are.
-  if (is_builtin(name_or_file) || !is_file(name_or_file))
-    return builtin_hyperparameters(name_or_file);
-  return read_hyp_file(name_or_file);
-}
-
 void read_hyp(const YamlSection& root, RunSpec& spec) {
   const std::string allowed = joined(builtin_hyperparameter_names()) + ", a YAML file, or a map of hyperparameters";
   const YAML::Node node = root.node("hyp");

@@ -15,9 +15,6 @@ std::vector<std::string> builtin_hyperparameter_names();
 /// A file over the defaults (scratch-low). Throws ScenarioError that names file, line, key and what is allowed.
 Hyperparameters read_hyp_file(const std::filesystem::path& file);
 
-/// A built-in name, or a file; relative paths start in the current folder. Throws InputError, ScenarioError.
-Hyperparameters read_hyperparameters(const std::string& name_or_file);
-
 /// The scenario's `hyp: NAME`, `hyp: FILE`, or a map of changes with `base: NAME or FILE`.
 void read_hyp(const YamlSection& root, RunSpec& spec);
 

@@ -40,8 +40,6 @@ double quantile(std::span<const double> sample, double q) {
   return sorted[below] + (position - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
-double percentile(std::span<const double> sample, double percent) { return quantile(sample, percent / 100); }
-
 double median(std::span<const double> sample) { return quantile(sample, 0.5); }
 
 double median_absolute_deviation(std::span<const double> sample) {

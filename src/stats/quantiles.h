@@ -11,8 +11,6 @@ double mean(std::span<const double> sample);
 double standard_deviation(std::span<const double> sample);
 /// Quantile with linear interpolation between order statistics (Hyndman and Fan's type 7); `q` in [0, 1].
 double quantile(std::span<const double> sample, double q);
-/// quantile(sample, percent / 100).
-double percentile(std::span<const double> sample, double percent);
 double median(std::span<const double> sample);
 /// Median of the absolute deviations from the median, not scaled.
 double median_absolute_deviation(std::span<const double> sample);

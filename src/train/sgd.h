@@ -13,7 +13,6 @@ class Sgd final : public Optimizer {
   void step(const StepRates& rates, const std::optional<at::Tensor>& found_inf) override;
   OptimizerState state() const override { return {{{"momentum_buffer", momentum_}}}; }
   void load(const OptimizerState& state) override { load_flat_state(state, "momentum_buffer", momentum_); }
-  const at::Tensor& momentum_buffer() const { return momentum_; }
 
  private:
   ParameterStore& store_;

@@ -41,13 +41,6 @@ void ExactnessEvidence::add_score(int epoch, PartialScore merged) {
   if (const auto found = kept_.find(epoch); found != kept_.end()) found->second.score = std::move(merged);
 }
 
-std::vector<int> ExactnessEvidence::epochs() const {
-  const std::lock_guard lock(mutex_);
-  std::vector<int> epochs;
-  for (const auto& [epoch, kept] : kept_) epochs.push_back(epoch);
-  return epochs;
-}
-
 const PartialScore* ExactnessEvidence::score(int epoch) const {
   const std::lock_guard lock(mutex_);
   const auto found = kept_.find(epoch);

@@ -30,7 +30,6 @@ class ExactnessEvidence {
   /// newer snapshot has taken its place.
   void add_score(int epoch, PartialScore merged);
 
-  std::vector<int> epochs() const;  ///< Ascending.
   /// Null when nothing was kept of that epoch.
   const PartialScore* score(int epoch) const;
   /// The snapshot's flat float32 state. Under `last` it may have moved on since: compare its checksum.

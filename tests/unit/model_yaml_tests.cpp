@@ -116,5 +116,5 @@ TEST_CASE("the six hyperparameter files hold the numbers of the built-in sets") 
   CHECK(defaults.lrf == low.lrf);
   CHECK(builtin_hyperparameters("scratch-high").copy_paste == 0.1);
   CHECK(builtin_hyperparameters("Objects365").obj == 0.632);
-  CHECK_THROWS_WITH(read_hyperparameters("scratch"), Contains("scratch-low, scratch-med, scratch-high, VOC, Objects365"));
+  CHECK_THROWS_WITH(builtin_hyperparameters("scratch"), Contains("scratch-low, scratch-med, scratch-high, VOC, Objects365"));
 }

@@ -13,7 +13,7 @@ TEST_CASE("quantiles interpolate between order statistics") {
   CHECK(median(sample) == 2.5);
   CHECK(quantile(sample, 0) == 1);
   CHECK(quantile(sample, 1) == 4);
-  CHECK(percentile(sample, 25) == 1.75);
+  CHECK(quantile(sample, 0.25) == 1.75);
   CHECK(mean(sample) == 2.5);
   CHECK(standard_deviation(sample) == Approx(std::sqrt(5.0 / 3)));
   CHECK_THROWS_AS(median({}), Error);

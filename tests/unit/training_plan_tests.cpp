@@ -173,12 +173,3 @@ TEST_CASE("with image weights an epoch draws as many images as there are, its mo
   // A perfect class is drawn no more.
   for (const std::int64_t image : flat(plan_training_epoch(data, options, 3, {1, 0}))) CHECK(image >= 25);
 }
-
-TEST_CASE("multi-scale sides are multiples of the stride in YOLOv5's range") {
-  std::set<int> sides;
-  SampleRandom random(0, 0, 0);
-  for (int i = 0; i < 5000; ++i) sides.insert(draw_multi_scale_side(320, 32, random));
-  CHECK(*sides.begin() == 160);
-  CHECK(*sides.rbegin() == 480);
-  CHECK(sides.size() == 11);
-}

@@ -40,9 +40,6 @@ struct PtCheckpoint {
   std::optional<PtOptimizer> optimizer;
   nlohmann::ordered_json opt, hyp;      ///< Options and hyperparameters of the training; null where not stored.
   std::string date;
-
-  /// What a validation takes: the EMA where there is one.
-  const NamedTensors& best_weights() const { return ema.empty() ? model : ema; }
 };
 
 /// Throws InputError naming the file and what it is instead: no zip, truncated, a segmentation or classification model, a pickle that

@@ -14,7 +14,8 @@ namespace valbench {
 class SignalWatch;
 
 /// A line of rank 0: `epoch E batch B BATCHES phase`, then `name=number` as often as needed. Epochs and batches count from
-/// 0. Phases are train, validate, done for a finished epoch, and closing for the validation after the last one.
+/// 0. Phases are train, validate, done for a finished epoch, validated for a result that came after that, and closing for the validation
+/// after the last epoch.
 struct RankProgress {
   int epoch = 0, epochs = 1;
   int batch = 0, batches = 1;

@@ -21,7 +21,7 @@ c10::Device device_of(const Rendezvous& rendezvous, const RunSpec& spec);
 /// The communicator for spec.ranks ranks. Throws InputError when the launcher started another number of ranks.
 std::unique_ptr<Communicator> connect(const Rendezvous& rendezvous, const RunSpec& spec);
 
-/// Lines `epoch E EPOCHS batch B BATCHES phase` into the pipe that the controller handed down, or to standard output every so often.
+/// Lines `epoch E batch B BATCHES phase` into the pipe that the controller handed down, or to standard output every so often.
 ProgressSink progress_to_controller();
 
 /// One sentence for an exception from LibTorch: out of memory says which batch sizes were tried and the fix, c10 back-traces are cut.

@@ -137,7 +137,7 @@ struct RunSpec {
   int patience = 0;            ///< Epochs without a better fitness before training stops; 0 = never.
   int save_period = -1;        ///< Also keep epoch{N}; -1 = no.
   std::filesystem::path resume;  ///< Checkpoint to go on from; empty = start anew.
-  bool resume_exact = false;     ///< Also restore random state, gradient scaler and sampler position.
+  bool resume_exact = false;     ///< Go on as if it had never stopped: full precision, gradient scaler, early stopping too.
   Compat compat = Compat::v7_0;
   bool save_checkpoints = true;
   bool nosave = false;         ///< Only the final epoch leaves checkpoints.

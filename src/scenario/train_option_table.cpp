@@ -21,7 +21,7 @@ const std::vector<TrainOption>& train_options() {
        "Continue a training: a checkpoint (default: the newest weights/last.* under --project). Its opt.yaml gives the "
        "options; --data, --device, --ranks, --workers and --epochs may be given anew"},
       {"resume_exact", "", OptionKind::optional_value, "false", "true",
-       "As --resume, but also restores random state, gradient scaler and sampler: on CPUs equal to a run never stopped"},
+       "As --resume, but with weights in full precision, gradient scaler and early stopping restored: on CPUs equal to a run never stopped"},
       {"nosave", "", kFlag, "false", "", "Only the final epoch leaves checkpoints"},
       {"noval", "", kFlag, "false", "", "Validate only the final epoch"},
       {"noautoanchor", "", kFlag, "false", "", "Keep the model's anchors"},

@@ -40,7 +40,7 @@ std::vector<RunRecord> records_of(const SweepPlan& plan);
 SweepEta durations_in(const std::filesystem::path& folder);
 /// Writes the CSV files of the runs that are there, if any run of the baseline is.
 void refresh_reports(const Scenario& scenario, const SweepPlan& plan);
-/// Prints the comparison, warnings of the runs below it; false when there is nothing to compare.
+/// Prints the report of the traced runs and the comparison of the others; false when there is nothing to compare.
 bool print_comparison(const Scenario& scenario, const SweepPlan& plan);
 
 }  // namespace valbench

@@ -142,6 +142,7 @@ void visit_fields(T& r, Visitor&& visit) {
   visit("begin_monotonic_ns", r.begin_monotonic_ns);
   visit("epochs", r.epochs);
   visit("validations", r.validations);
+  visit("best_epoch", r.best_epoch);
   visit("skipped_validations", r.skipped_validations);
   visit("train_checksums", r.train_checksums);
   visit("exactness", r.exactness);

@@ -1,5 +1,5 @@
 /// \file
-/// What one run measured. run.json is this, written last and by rename: its presence means the run is complete.
+/// What one run measured. run.json is this, written by rename once all is measured: its presence means the run is complete.
 #pragma once
 #include <array>
 #include <filesystem>
@@ -125,6 +125,7 @@ struct RunRecord {
   std::int64_t begin_realtime_ns = 0, begin_monotonic_ns = 0;  ///< Clock pair at start, rank 0.
   std::vector<EpochRecord> epochs;            ///< Ascending by epoch, then rank.
   std::vector<ValidationRecord> validations;  ///< Ascending by epoch.
+  int best_epoch = -1;                        ///< Of the whole training, before a resume too; -1 = none, or not known.
   std::vector<SkippedValidation> skipped_validations;  ///< Ascending by epoch.
   std::vector<std::string> train_checksums;   ///< Weights after each epoch.
   ExactnessRecord exactness;

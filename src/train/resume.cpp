@@ -105,6 +105,7 @@ void restore_step(const RunSpec& spec, const TrainingState& from, TrainStep& ste
 void restore_loop(const RunSpec& spec, const TrainingState& from, TrainerParts& parts) {
   parts.first_epoch = from.loop.epoch + 1;
   parts.best_fitness = from.loop.best_fitness;
+  parts.best_epoch = from.loop.best_epoch;
   if (!spec.resume_exact) return;
   const auto batches = static_cast<std::int64_t>(parts.loader.batches());
   if (batches != from.step.batches_per_epoch) {

@@ -19,6 +19,7 @@ std::vector<std::byte> pack(const RankResult& result) {
   RunRecord carrier;
   carrier.epochs = result.epochs;
   carrier.validations = result.validations;
+  carrier.best_epoch = result.best_epoch;
   carrier.skipped_validations = result.skipped;
   carrier.train_checksums = result.train_checksums;
   carrier.invalid_reasons = result.invalid_reasons;
@@ -57,6 +58,7 @@ RankResult unpack(const std::vector<std::byte>& bytes) {
   RankResult result;
   result.epochs = std::move(carrier.epochs);
   result.validations = std::move(carrier.validations);
+  result.best_epoch = carrier.best_epoch;
   result.skipped = std::move(carrier.skipped_validations);
   result.train_checksums = std::move(carrier.train_checksums);
   result.invalid_reasons = std::move(carrier.invalid_reasons);
@@ -199,6 +201,7 @@ std::vector<RankResult> gather_results(Communicator& communicator, const RankRes
 void assemble_record(const std::vector<RankResult>& ranks, RunRecord& record) {
   record.validations = ranks[0].validations;
   std::sort(record.validations.begin(), record.validations.end(), [](const auto& a, const auto& b) { return a.epoch < b.epoch; });
+  record.best_epoch = ranks[0].best_epoch;
   record.skipped_validations = ranks[0].skipped;
   record.train_checksums = ranks[0].train_checksums;
   const auto trained = static_cast<std::size_t>(training_ranks(record.spec));

@@ -41,6 +41,7 @@ RankResult Trainer::run() {
   int epoch = parts_.first_epoch;
   for (bool stop = false; epoch < parts_.spec.epochs && !stop; ++epoch) stop = run_epoch(epoch);
   drain(epoch - 1);
+  result_.best_epoch = ledger_.best_epoch();
   result_.job_s = job_seconds();
   return std::move(result_);
 }
@@ -92,6 +93,7 @@ void Trainer::train(int epoch, EpochRecord& record) {
   parts_.step.begin_epoch(epoch);
   parts_.loader.start(epoch);
   const auto batches = static_cast<std::int64_t>(parts_.loader.batches());
+  const int images_in_one = parts_.spec.quad ? 4 : 1;
   for (std::int64_t index = 0; index < batches; ++index) {
     const ScopedSpan step_span(parts_.tracer, Phase::train_step, index);
     std::optional<Batch> batch;
@@ -101,7 +103,7 @@ void Trainer::train(int epoch, EpochRecord& record) {
     }
     if (!batch) throw Error("the training loader ended before batch " + std::to_string(index));
     parts_.step.run(*batch, index);
-    record.train_images += batch->images.size(0);
+    record.train_images += images_in_one * batch->images.size(0);
     ++record.steps;
     if (report && !parts_.on_batch) parts_.progress(epoch, index + 1, batches, "train");
     if (parts_.on_batch) {
@@ -209,7 +211,8 @@ void Trainer::save_checkpoints(int epoch, bool final_epoch) {
   if (plan.last) {
     const ScopedSpan span(parts_.tracer, Phase::checkpoint_save, epoch);
     SafetensorsFile content = checkpoint_content(parts_.step.model(), parts_.step.ema_state(), info_of(epoch));
-    add_training_state(parts_.spec, parts_.step, {epoch, ledger_.best_fitness(), ledger_.stopping().progress(), class_map_}, content);
+    add_training_state(parts_.spec, parts_.step, {epoch, ledger_.best_fitness(), ledger_.stopping().progress(), class_map_, ledger_.best_epoch()},
+                       content);
     write_safetensors(weights_file("last"), content);
     if (plan.best) write_safetensors(weights_file("best"), content);
     if (plan.numbered) write_safetensors(weights_file("epoch" + std::to_string(epoch)), content);

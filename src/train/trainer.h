@@ -40,6 +40,7 @@ struct TrainerParts {
   EpochSink on_epoch = {};
   int first_epoch = 0;      ///< Where a resumed run goes on.
   double best_fitness = 0;  ///< Of the epochs before.
+  int best_epoch = -1;      ///< The one with it; -1 = none, or not known.
   BatchSink on_batch = {};
   std::optional<EarlyStopping::Progress> stopping = {};  ///< Of an exact continuation, as `class_map` is.
   std::vector<double> class_map = {};
@@ -51,6 +52,7 @@ struct RankResult {
   std::vector<EpochRecord> epochs;
   std::vector<std::vector<CollectiveEvent>> collectives;  ///< Per epoch.
   std::vector<ValidationRecord> validations;              ///< Rank 0; ascending by epoch.
+  int best_epoch = -1;                                    ///< Rank 0, as in the record.
   std::vector<SkippedValidation> skipped;                 ///< Rank 0: snapshots that were not scored.
   std::vector<std::string> train_checksums;               ///< Per epoch, of this rank's trained weights.
   std::vector<std::string> invalid_reasons;               ///< What this rank has seen that makes the run INVALID.
@@ -64,7 +66,7 @@ class Trainer {
  public:
   explicit Trainer(TrainerParts parts)
       : parts_(std::move(parts)),
-        ledger_(stopping_of(parts_), parts_.best_fitness, parts_.first_epoch),
+        ledger_(stopping_of(parts_), parts_.best_fitness, parts_.first_epoch, parts_.best_epoch),
         time_share_(parts_.spec.validation.time_share),
         class_map_(parts_.class_map) {
     last_end_.possible_stop = parts_.stopping && ledger_.stopping().possible_stop();

@@ -32,6 +32,7 @@ ordered_json progress_json(const LoopProgress& loop, const StepProgress& step, d
           {"next_epoch", loop.epoch + 1},
           {"next_batch", 0},
           {"best_fitness", loop.best_fitness},
+          {"best_epoch", loop.best_epoch},
           {"stopping",
            {{"best_epoch", loop.stopping.best_epoch},
             {"best_fitness", loop.stopping.best_fitness},
@@ -53,6 +54,7 @@ void read_progress(const ordered_json& json, TrainingState& state) {
   StepProgress& step = state.step;
   json.at("epoch").get_to(loop.epoch);
   json.at("best_fitness").get_to(loop.best_fitness);
+  loop.best_epoch = json.value("best_epoch", -1);  // Not in checkpoints of earlier versions.
   json.at("stopping").at("best_epoch").get_to(loop.stopping.best_epoch);
   json.at("stopping").at("best_fitness").get_to(loop.stopping.best_fitness);
   json.at("stopping").at("possible_stop").get_to(loop.stopping.possible_stop);

@@ -20,6 +20,7 @@ struct LoopProgress {
   double best_fitness = 0;
   EarlyStopping::Progress stopping;
   std::vector<double> class_map;  ///< Of the last validation, for image weights; empty = none.
+  int best_epoch = -1;            ///< -1 = none, or not known.
 };
 
 /// A checkpoint's training state, in tensors by state_dict name.

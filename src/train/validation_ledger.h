@@ -12,9 +12,9 @@ namespace valbench {
 
 class ValidationLedger {
  public:
-  /// \param best_fitness of the epochs before `first_epoch`.
-  ValidationLedger(EarlyStopping stopping, double best_fitness, int first_epoch)
-      : stopping_(stopping), best_fitness_(best_fitness), next_(first_epoch) {}
+  /// \param best_fitness of the epochs before `first_epoch`. \param best_epoch the one with it; -1 = none, or not known.
+  ValidationLedger(EarlyStopping stopping, double best_fitness, int first_epoch, int best_epoch = -1)
+      : stopping_(stopping), best_fitness_(best_fitness), best_epoch_(best_epoch), next_(first_epoch) {}
 
   /// The weights of an epoch were handed over to be scored. \param at_s by the job's clock, as below.
   void submitted(int epoch, std::string checksum, double at_s);
@@ -31,7 +31,7 @@ class ValidationLedger {
   int first_pending() const { return pending_.empty() ? -1 : pending_.begin()->first; }  ///< -1: every result is there.
   double fitness_of(int epoch) const;                                                    ///< 0 where there is none (yet).
   double best_fitness() const { return best_fitness_; }
-  int best_epoch() const { return best_epoch_; }  ///< -1: none so far.
+  int best_epoch() const { return best_epoch_; }  ///< -1: none so far, or before the first epoch and not known.
   const EarlyStopping& stopping() const { return stopping_; }
 
  private:
@@ -42,7 +42,7 @@ class ValidationLedger {
 
   EarlyStopping stopping_;
   double best_fitness_;
-  int best_epoch_ = -1;
+  int best_epoch_;
   int next_;  ///< The first epoch that early stopping has not seen.
   std::map<int, Submission> pending_;
   std::map<int, double> fitness_;  ///< Of validated epochs.

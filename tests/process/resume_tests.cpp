@@ -64,6 +64,7 @@ struct Trainings {
     REQUIRE((!end.train_checksums.empty() && end.train_checksums.size() < 4));  // It did go on, and not from the start.
     CHECK(std::equal(end.train_checksums.rbegin(), end.train_checksums.rend(), all.train_checksums.rbegin()));
     REQUIRE_FALSE(end.validations.empty());
+    CHECK(end.best_epoch == all.best_epoch);
     CHECK(end.validations.back().weights_checksum == all.validations.back().weights_checksum);
     CHECK(end.validations.back().map50_95 == all.validations.back().map50_95);
     CHECK(read_file(folder("killed") / "results.csv") == read_file(folder("whole") / "results.csv"));

@@ -230,6 +230,30 @@ TEST_CASE("with nosave a late result saves no checkpoint but the final epoch's")
   CHECK_FALSE(run(spec, {{0.1, 0.2, 0.3}, {{1, {0}}}}).best.empty());
 }
 
+TEST_CASE("the best epoch is of the whole training, also where it came before a resume") {
+  CHECK(run(spec_of(3), {{0.1, 0.3, 0.2}, kAtOnce}).result.best_epoch == 1);
+  CHECK(run(spec_of(0), {{}, {}}).result.best_epoch == -1);
+  ValidationLedger ledger(EarlyStopping(0), 0.4, 5, 3);
+  CHECK(ledger.best_epoch() == 3);
+  const auto validate = [&](int epoch, double fitness) {
+    ledger.submitted(epoch, "w", 0);
+    ValidationRecord record{.epoch = epoch, .weights_checksum = "w"};
+    record.map50 = record.map50_95 = fitness;
+    return ledger.received(record, 0);
+  };
+  CHECK_FALSE(validate(5, 0.3));
+  CHECK(ledger.best_epoch() == 3);
+  CHECK(validate(6, 0.5));
+  CHECK(ledger.best_epoch() == 6);
+}
+
+TEST_CASE("a quad counts as the four images that it is of") {
+  RunSpec spec = spec_of(1);
+  CHECK(run(spec, {{0.1}, kAtOnce}).result.epochs.at(0).train_images == 4);
+  spec.quad = true;
+  CHECK(run(spec, {{0.1}, kAtOnce}).result.epochs.at(0).train_images == 16);
+}
+
 TEST_CASE("a result of other weights, a second one and one that nobody waits for are errors") {
   ValidationLedger ledger(EarlyStopping(0), 0, 0);
   ledger.submitted(0, "aa", 1);

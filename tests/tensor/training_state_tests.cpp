@@ -56,7 +56,7 @@ TEST_CASE("weights, EMA, optimizer, schedule, scaler and the loop's progress com
   const at::Tensor ema = at::rand_like(before.step->ema_state());
   const StepProgress progress{7, 189, 660, {{0.1, 0.02, 0.003}, 0.91, 3}, 2048, 1234};
   before.step->restore(progress, ema);
-  const LoopProgress loop{6, 0.25, {4, 0.25, true}, {0.125, 0.5}};
+  const LoopProgress loop{6, 0.25, {4, 0.25, true}, {0.125, 0.5}, 4};
   SafetensorsFile content = checkpoint_content(*before.model, before.step->ema_state(), {6, 0.2, {"a", "b"}});
   add_training_state(before.spec, *before.step, loop, content);
   const ScratchFolder folder;
@@ -72,6 +72,7 @@ TEST_CASE("weights, EMA, optimizer, schedule, scaler and the loop's progress com
   CHECK(from->facts.optimizer == to_string(kind));
   CHECK(from->loop.epoch == 6);
   CHECK(from->loop.best_fitness == 0.25);
+  CHECK(from->loop.best_epoch == 4);
   CHECK(from->loop.stopping.best_epoch == 4);
   CHECK(from->loop.stopping.possible_stop);
   CHECK(from->loop.class_map == loop.class_map);

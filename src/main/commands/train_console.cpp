@@ -2,16 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "scenario/layer_table.h"
 
 namespace valbench {
 namespace {
-
-double fitness_of(const ValidationRecord& v) { return 0.1 * v.map50 + 0.9 * v.map50_95; }
 
 /// A value of the line, formatted; dots where the rank did not send it.
 std::string cell(const RankProgress& progress, const char* name, const char* format) {
@@ -87,15 +83,13 @@ void TrainConsole::show(const RankProgress& p, std::int64_t at_ns) {
 }
 
 std::string training_summary(const RunRecord& record, double seconds) {
-  const int epochs = record.epochs.empty() ? 0 : record.epochs.back().epoch + 1;
-  const std::string text = fmt::format("\n{} {} completed in {}", epochs, epochs == 1 ? "epoch" : "epochs", format_duration(seconds));
-  const auto& all = record.validations;
-  if (all.empty()) return text + "; no validation, so there is no best epoch";
-  // Ties go to the later epoch, as they do for best.
-  const auto best = std::max_element(all.begin(), all.end(), [](const auto& a, const auto& b) {
-    return fitness_of(a) <= fitness_of(b);
-  });
-  return text + fmt::format("; best epoch: {}", best->epoch);
+  const int before = record.epochs.empty() ? 0 : record.epochs.front().epoch;
+  const int epochs = record.epochs.empty() ? 0 : record.epochs.back().epoch + 1 - before;
+  std::string text = fmt::format("\n{} {} completed in {}", epochs, epochs == 1 ? "epoch" : "epochs", format_duration(seconds));
+  if (before > 0) text += fmt::format(" after {} before", before);
+  if (record.best_epoch >= 0) return text + fmt::format("; best epoch: {}", record.best_epoch);
+  if (record.validations.empty()) return text + "; no validation, so there is no best epoch";
+  return text + "; the best epoch is one before, and its checkpoint does not say which";
 }
 
 }  // namespace valbench

@@ -35,7 +35,7 @@ class TrainConsole {
   double first_fraction_ = 0;
 };
 
-/// Epochs, time, and which epoch was best.
+/// The epochs and the time of this call, and which epoch of the whole training was best.
 std::string training_summary(const RunRecord& record, double seconds);
 
 }  // namespace valbench

@@ -220,8 +220,9 @@ LaunchResult launch_run(const RunSpec& spec, const std::filesystem::path& rank_p
     result = {RunStatus::failed,
               "all ranks of " + spec.run_id + " exited with code 0, but " + record.string() + " is missing", false};
   }
-  if (result.status != RunStatus::complete) {
-    std::error_code ignored;
+  std::error_code ignored;
+  const bool only_closing_failed = !command.closing_file.empty() && std::filesystem::exists(record, ignored);
+  if (result.status != RunStatus::complete && !only_closing_failed) {
     std::filesystem::remove(record, ignored);  // Rank 0 may have written it before another rank failed.
     if (command.failure_record) write_failure(spec, result);
   }

@@ -39,7 +39,9 @@ struct LaunchResult {
 struct RankCommand {
   std::string option = "--spec";
   std::string spec_file = "spec.json";
-  std::string closing_file;  ///< Of the validation that closes a single training; empty = none.
+  /// Of the validation that closes a single training; empty = none. With one, the result file says that the training itself is done: it
+  /// is kept, and no failed.json written, whatever becomes of that validation.
+  std::string closing_file;
   std::string result_file = "run.json";
   bool failure_record = true;  ///< Write failed.json where the run does not complete.
 };

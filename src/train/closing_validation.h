@@ -26,7 +26,7 @@ struct ClosingContext {
   const DetectionModel& trained;               ///< Its configuration is best's.
   std::shared_ptr<const YoloDataset> dataset;  ///< Null on a rank that has not validated so far.
   c10::Device device;
-  bool wanted = true;     ///< On rank 0, for all: false where the training has not validated at all.
+  bool wanted = true;     ///< On rank 0, for all: false where the training never validates.
   MachineRecord machine;  ///< Of rank 0.
   std::function<void(std::int64_t batch, std::int64_t batches)> progress;  ///< May be empty.
 };

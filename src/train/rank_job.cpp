@@ -151,7 +151,7 @@ std::vector<std::string> close_training(const ValSpec& closing, Communicator& co
   const int last_epoch = result.epochs.empty() ? 0 : result.epochs.back().epoch;
   if (closing.plots && communicator.rank() == 0) append(warnings, draw_results(closing.folder));
   const auto show = [&](std::int64_t batch, std::int64_t batches) { progress(last_epoch, batch, batches, "closing"); };
-  const ClosingContext context{closing, communicator, *parts.model, parts.val_set, device, !result.validations.empty(),
+  const ClosingContext context{closing, communicator, *parts.model, parts.val_set, device, parts.validation->validates(),
                                describe_machine(device), progress ? std::function<void(std::int64_t, std::int64_t)>(show) : nullptr};
   append(warnings, run_closing_validation(context));
   return warnings;
@@ -201,16 +201,21 @@ void run_rank_job(const RunSpec& spec, Communicator& communicator, c10::Device d
   append(result.warnings, *parts.memory.warnings);
   parts.validation->close();
   const std::vector<RankResult> all = bring_together(spec, communicator, instruments, result);
-  if (communicator.rank() == 0) strip_checkpoints(spec, parts.train_set->names);
-  // Ranks that only validate have left the group, and wait below.
-  if (closing) append(record.warnings, close_training(*closing, groups.training, parts, device, result, progress));
-  if (communicator.rank() == 0) {
+  const bool writes = communicator.rank() == 0;
+  if (writes) {
     record.spec = spec;
     record.machine = describe_machine(device);
     record.exactness = verify(context_of(spec, groups, tracer, parts, device), parts, result);
     append(record.warnings, warnings_of(spec, parts));
     assemble_record(all, record);
-    write_run_record(record, spec.folder / "run.json");
+    write_run_record(record, spec.folder / "run.json");  // First: whatever fails from here on does not lose the training.
+    strip_checkpoints(spec, parts.train_set->names);
+  }
+  // Ranks that only validate have left the group, and wait below.
+  if (closing) {
+    const std::vector<std::string> warnings = close_training(*closing, groups.training, parts, device, result, progress);
+    append(record.warnings, warnings);
+    if (writes && !warnings.empty()) write_run_record(record, spec.folder / "run.json");
   }
   communicator.barrier();  // No rank leaves while rank 0 still verifies: a closed store would look like a dead rank.
 }

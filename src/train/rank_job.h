@@ -11,7 +11,8 @@
 
 namespace valbench {
 
-/// Runs the spec on this rank, on `device`. Rank 0 assembles all ranks' measurements and writes run.json last, by rename; it tells
+/// Runs the spec on this rank, on `device`. Rank 0 assembles all ranks' measurements and writes run.json by rename, once all of them have
+/// trained; then it strips the checkpoints, and the closing validation may add warnings to the record. It tells
 /// `on_epoch` of every epoch and `on_batch` of every batch.
 /// \param closing of a single training: the validation at its end, and whether pictures are drawn. Neither is in any time of the record.
 void run_rank_job(const RunSpec& spec, Communicator& communicator, c10::Device device, const ProgressSink& progress,

@@ -108,6 +108,24 @@ TEST_CASE("a finished training cannot be resumed") {
   check_refused(training, {"--resume"}, "is finished, there is nothing to continue");
 }
 
+TEST_CASE("a validation at the end that fails takes nothing from the finished training, and the advice is one that works") {
+  const Training training;
+  training.sandbox.folder().write("runs/train/exp/metrics.json/in_the_way", "");  // No file can take this name.
+  const Outcome outcome = training.run({"--epochs", "1", "--exist-ok"});
+  INFO(outcome.output);
+  CHECK(outcome.code == 4);
+  const fs::path folder = training.runs / "exp", best = folder / "weights/best.safetensors";
+  CHECK_THAT(outcome.output, Contains("1 epoch completed in") && Contains("best epoch: 0") && Contains("The training is finished") &&
+                                 Contains("valbench val --weights " + best.string()) && !Contains("--resume"));
+  const RunRecord record = read_run_record(folder / "run.json");
+  CHECK(record.status == "complete");
+  CHECK(record.validations.size() == 1);
+  REQUIRE_FALSE(record.warnings.empty());
+  CHECK_THAT(record.warnings.back(), Contains("the validation at the end of the training is missing: rank 0") && Contains("metrics.json"));
+  CHECK_FALSE(fs::exists(folder / "failed.json"));
+  CHECK(training.sandbox.valbench({"val", "--weights", best.string(), "--data", "set/data.yaml", "--imgsz", "64", "--device", "cpu"}).code == 0);
+}
+
 TEST_CASE("Ctrl-C stops a training with code 130 and keeps its checkpoint and results.csv") {
   const Training training;
   std::vector<std::string> argv = {"/usr/bin/env", "-C", training.sandbox.path().string(), built("src/main/valbench").string()};

@@ -93,9 +93,32 @@ void write_inputs(const PlannedTraining& plan, const RunSpec& spec) {
 }
 
 /// How to go on after an end that was not planned; empty when there is no checkpoint yet.
-std::string advice_to_go_on(const fs::path& folder) {
-  const fs::path last = folder / "weights/last.safetensors";
-  return path_exists(last) ? "Go on with valbench train --resume " + last.string() : std::string();
+std::string advice_to_go_on(const RunSpec& spec) {
+  const fs::path last = spec.folder / "weights/last.safetensors";
+  if (!path_exists(last)) return {};
+  if (spec.validation.placement == Placement::deferred) {
+    return "With placement deferred it cannot go on: start a new training from its weights with --weights " + last.string();
+  }
+  return "Go on with valbench train --resume " + last.string();
+}
+
+/// What to do where the training is done and the validation after it is not. Its checkpoints hold no training state any more.
+std::string advice_to_validate(const RunSpec& spec) {
+  const fs::path weights = spec.folder / "weights", best = weights / "best.safetensors";
+  return "The training is finished, its results are in " + spec.folder.string() +
+         "; only the validation of its weights at the end is missing. Make it with valbench val --weights " +
+         (path_exists(best) ? best : weights / "last.safetensors").string() + " --data " + spec.data.string() + " --imgsz " +
+         std::to_string(spec.imgsz);
+}
+
+/// The record says so too. A full disk may be what made the validation fail: it must not hide why it did.
+void note_missing_validation(const std::string& failure, const RunSpec& spec, RunRecord& record) {
+  record.warnings.push_back("the validation at the end of the training is missing: " + failure.substr(0, failure.find('\n')));
+  try {
+    write_run_record(record, spec.folder / kRunFile);
+  } catch (const RecordError& error) {
+    log_warning(error.what());
+  }
 }
 
 /// The table of the closing validation, and what it is of; nothing where the training has not validated.
@@ -105,25 +128,35 @@ void print_closing(const fs::path& folder) {
   print_metrics(folder / kMetricsFile, false);
 }
 
-/// \param shown warnings that were printed when the training began.
-int report_end(const LaunchResult& result, const RunSpec& spec, const std::vector<std::string>& shown, double seconds) {
-  const std::string advice = advice_to_go_on(spec.folder);
+/// An end before the last epoch.
+int report_unfinished(const LaunchResult& result, const RunSpec& spec) {
+  const std::string advice = advice_to_go_on(spec);
   if (result.status == RunStatus::interrupted) {
     log_note(advice.empty() ? "stopped before the first checkpoint" : "stopped. " + advice);
     return kInterrupted;
   }
   if (result.bad_input) throw InputError(result.failure);
-  if (result.status == RunStatus::failed) {
-    log_error(result.failure);
-    if (!advice.empty()) log_note(advice);
-    return kRunFailed;
-  }
-  const RunRecord record = read_run_record(spec.folder / kRunFile);
+  log_error(result.failure);
+  if (!advice.empty()) log_note(advice);
+  return kRunFailed;
+}
+
+/// \param shown warnings that were printed when the training began.
+int report_end(const LaunchResult& result, const RunSpec& spec, const std::vector<std::string>& shown, double seconds) {
+  if (run_state(spec.folder) != RunState::complete) return report_unfinished(result, spec);
+  RunRecord record = read_run_record(spec.folder / kRunFile);
   for (const auto& warning : record.warnings) {
     if (std::find(shown.begin(), shown.end(), warning) == shown.end()) log_warning(warning);
   }
   for (const auto& reason : record.invalid_reasons) log_warning(reason);
   log_note(training_summary(record, seconds));
+  if (result.status != RunStatus::complete) {
+    note_missing_validation(result.failure, spec, record);
+    const bool interrupted = result.status == RunStatus::interrupted;
+    if (!interrupted) log_error(result.failure);
+    log_note((interrupted ? "stopped. " : "") + advice_to_validate(spec));
+    return interrupted ? kInterrupted : kRunFailed;
+  }
   print_closing(spec.folder);
   print_line(spec.folder.string());
   return kDone;

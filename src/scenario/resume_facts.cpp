@@ -17,7 +17,7 @@ const std::vector<std::string> kFree = {"scenario", "run_id", "round",       "or
                                         "keep_anchors",
                                         "workers",  "cache",  "device_ids",  "patience",     "save_period", "resume",
                                         "resume_exact", "save_checkpoints", "nosave", "oversubscribed", "profile", "verify",
-                                        "folder",   "notices", "hyp_name"};
+                                        "folder",   "notices", "hyp_name", "hang_timeout_s"};
 
 bool is_adam(const std::string& optimizer) { return optimizer != to_string(OptimizerKind::sgd); }
 
@@ -62,6 +62,12 @@ void check_resumable(const ResumeFacts& facts) {
                    "Start a new training from it with --weights " + facts.file);
 }
 
+int trained_batch_size(const ResumeFacts& facts) {
+  const ordered_json then = ordered_json::parse(facts.spec, nullptr, /*allow_exceptions=*/false);
+  const auto found = then.is_object() ? then.find("batch_size") : then.end();
+  return found != then.end() && found->is_number_integer() ? std::max(0, found->get<int>()) : 0;
+}
+
 int resumed_epochs(int epochs, const ResumeFacts& facts) { return epochs < facts.epoch + 1 ? epochs + facts.epoch : epochs; }
 
 void check_resume(const ResumeFacts& facts, const RunSpec& spec, int classes) {
@@ -76,6 +82,11 @@ void check_resume(const ResumeFacts& facts, const RunSpec& spec, int classes) {
   if (is_adam(facts.optimizer) != is_adam(to_string(spec.optimizer))) {
     throw InputError(facts.file + ": holds the state of " + facts.optimizer + ", and this training uses " + to_string(spec.optimizer) +
                      ". Resume it with the optimizer that it was trained with");
+  }
+  // Its results come after the last epoch: of the epochs before the interruption there are snapshots, but no record of what belongs to them.
+  if (spec.validation.placement == Placement::deferred) {
+    throw InputError(facts.file + ": is of a training with placement deferred, which cannot be resumed: the epochs before would never be "
+                     "scored. Start a new training from its weights with --weights " + facts.file);
   }
   if (spec.resume_exact) check_exact(facts, spec);
 }

@@ -29,7 +29,11 @@ void check_resumable(const ResumeFacts& facts);
 /// §4.11).
 int resumed_epochs(int epochs, const ResumeFacts& facts);
 
-/// Throws InputError where `spec` is another training than the checkpoint's: other classes, model or optimizer; with `resume_exact` every
+/// Images per step over all ranks that the training ran with, measured ones too; 0 = not known.
+int trained_batch_size(const ResumeFacts& facts);
+
+/// Throws InputError where `spec` is another training than the checkpoint's: other classes, model or optimizer; where its placement is
+/// deferred; with `resume_exact` every
 /// setting that numbers depend on. \param classes of the data set.
 void check_resume(const ResumeFacts& facts, const RunSpec& spec, int classes);
 

@@ -7,7 +7,6 @@
 #include <system_error>
 
 #include "base/clock.h"
-#include "base/error.h"
 #include "detect/weights/safetensors.h"
 #include "validate/flat_checksum.h"
 #include "validate/make_strategy.h"
@@ -24,11 +23,6 @@ class DeferredStrategy final : public ValidationStrategy {
  public:
   explicit DeferredStrategy(const ValidationContext& context)
       : context_(context), folder_(context.spec.folder / "snapshots"), scorer_(make_sharded_strategy(context)) {
-    // Of the epochs before the interruption there are snapshots, but no record of what else belongs to them.
-    if (!context.spec.resume.empty()) {
-      throw InputError(context.spec.resume.string() + ": a training with placement deferred cannot be resumed: the epochs before would "
-                       "never be scored. Start a new one, or resume with --placement rank0 or sharded");
-    }
     if (context.communicator.rank() == 0) std::filesystem::create_directories(folder_);
   }
 

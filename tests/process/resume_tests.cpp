@@ -128,20 +128,26 @@ TEST_CASE("a killed training goes on with --resume in its own folder, and what d
   trainings.sandbox.folder().write("cut.safetensors", bytes.substr(0, bytes.size() / 2));
   trainings.check_refused({"--resume", "cut.safetensors"}, "truncated");
 
-  // Nothing but the folder: the newest last.* below --project.
-  const Outcome outcome = trainings.sandbox.valbench({"train", "--resume"});
+  // Nothing but the folder: the newest last.* below --project. What is given anew holds for the next --resume too, all else stays.
+  const Outcome outcome = trainings.sandbox.valbench({"train", "--resume", "--epochs", "5"});
   INFO(outcome.output);
   REQUIRE(outcome.code == 0);
-  CHECK(read_file(trainings.folder("exp") / "opt.yaml") == opt);
+  const std::string four = "\nepochs: 4\n";
+  REQUIRE(occurrences(opt, four) == 1);
+  CHECK(read_file(trainings.folder("exp") / "opt.yaml") == std::string(opt).replace(opt.find(four), four.size(), "\nepochs: 5\n"));
   CHECK_FALSE(fs::exists(trainings.folder("exp2")));
   const std::string csv = read_file(trainings.folder("exp") / "results.csv");
-  CHECK(occurrences(csv, "\n") == 5);
-  for (const char* epoch : {"\n                   0,", "\n                   1,", "\n                   2,", "\n                   3,"})
+  CHECK(occurrences(csv, "\n") == 6);
+  for (const char* epoch : {"\n                   0,", "\n                   1,", "\n                   2,", "\n                   3,",
+                            "\n                   4,"})
     CHECK(occurrences(csv, epoch) == 1);
   const RunRecord record = read_run_record(trainings.folder("exp") / "run.json");
   REQUIRE_FALSE(record.epochs.empty());
   CHECK(record.epochs.front().epoch >= 1);
-  CHECK(record.epochs.back().epoch == 3);
+  CHECK(record.epochs.back().epoch == 4);
+  const int before = record.epochs.front().epoch;
+  CHECK_THAT(outcome.output, Contains(std::to_string(5 - before) + " epoch") && Contains(" after " + std::to_string(before) + " before") &&
+                                 Contains("; best epoch: " + std::to_string(record.best_epoch)));
 
   // Its training state is gone now.
   trainings.check_refused({"--resume"}, "is finished, there is nothing to continue");

@@ -70,6 +70,7 @@ TEST_CASE("an exact continuation refuses every setting that its numbers depend o
   const ResumeFacts facts = facts_of(spec);
   spec.resume_exact = true;
   spec.workers = 7, spec.cache = CacheMode::none, spec.data = "/elsewhere/data.yaml", spec.run_id = "exp2", spec.folder = "/runs/exp2";
+  spec.hang_timeout_s = 600;  // The report of a hang says to make it longer.
   CHECK(refusal(facts, spec) == "");
   spec.ranks = 2;
   CHECK_THAT(refusal(facts, spec), Contains("the training ran with ranks 1, this one would with 2"));
@@ -80,6 +81,24 @@ TEST_CASE("an exact continuation refuses every setting that its numbers depend o
   ResumeFacts foreign = facts;
   foreign.spec = "";
   CHECK_THAT(refusal(foreign, spec), Contains("YOLOv5 wrote this file"));
+}
+
+TEST_CASE("a training whose placement is deferred does not go on, and the answer names what works") {
+  RunSpec spec = a_spec();
+  spec.validation.placement = Placement::deferred;
+  CHECK_THAT(refusal(facts_of(spec), spec), Contains("placement deferred, which cannot be resumed") &&
+                                                Contains("Start a new training from its weights with --weights runs/last.safetensors"));
+}
+
+TEST_CASE("the batch that a training measured is in its checkpoint, and none where YOLOv5 wrote it") {
+  RunSpec spec = a_spec();
+  spec.batch_size = 37;
+  ResumeFacts facts = facts_of(spec);
+  CHECK(trained_batch_size(facts) == 37);
+  facts.spec = "";
+  CHECK(trained_batch_size(facts) == 0);
+  facts.spec = "[]";
+  CHECK(trained_batch_size(facts) == 0);
 }
 
 TEST_CASE("epochs that are trained already are asked for once more, as in YOLOv5") {

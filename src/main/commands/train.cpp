@@ -27,6 +27,7 @@ constexpr int kDone = 0, kRunFailed = 4, kInterrupted = 130;
 struct PlannedTraining {
   TrainArguments arguments;
   RunSpec spec;
+  fs::path start_weights;  ///< As opt.yaml names them: of a continued training those that it once began with.
   fs::path wanted;  ///< Folder; another one where this is taken.
   FolderChoice choice = FolderChoice::increment;
   std::vector<std::string> warnings;
@@ -53,6 +54,12 @@ void name_model(TrainArguments& arguments) {
   arguments.given["cfg"] = model_of_weights_file(weights, checked_rank_program());
 }
 
+std::string ignored_options(const ResumePoint& resume) {
+  std::string names;
+  for (const std::string& name : resume.ignored) names += (names.empty() ? "" : ", ") + name;
+  return "options of the training that valbench does not have are left out: " + names;
+}
+
 PlannedTraining plan_training(const TrainArguments& command_line) {
   PlannedTraining plan;
   plan.arguments = command_line;
@@ -60,6 +67,7 @@ PlannedTraining plan_training(const TrainArguments& command_line) {
   if (resumes(command_line)) {
     resume = resume_point(command_line);
     plan.arguments = resume.arguments;
+    if (!resume.ignored.empty()) plan.warnings.push_back(ignored_options(resume));
   }
   name_model(plan.arguments);
   const Scenario scenario = parse_train_options(plan.arguments, find_machine());
@@ -69,9 +77,11 @@ PlannedTraining plan_training(const TrainArguments& command_line) {
   plan.spec.notices = scenario.notices;
   plan.spec.keep_anchors = resume.checkpoint.empty() && !command_line.value("cfg").empty();
   if (!plan.spec.resume.empty()) check_resume(resume.facts, plan.spec, class_count(plan.spec));
+  plan.start_weights = plan.spec.weights;
   if (!resume.folder.empty()) {
     plan.choice = FolderChoice::resume;
     plan.wanted = resume.folder;
+    plan.start_weights = resume.start_weights;
   } else {
     plan.choice = plan.arguments.flag("exist_ok") ? FolderChoice::exist_ok : FolderChoice::increment;
     plan.wanted = wanted_folder(plan.arguments, plan.spec);
@@ -80,15 +90,17 @@ PlannedTraining plan_training(const TrainArguments& command_line) {
   check_train_folder(plan.wanted);
   const CheckedData data = check_data(scenario);
   plan.images = data.images;
-  plan.warnings = data.warnings;
+  plan.warnings.insert(plan.warnings.end(), data.warnings.begin(), data.warnings.end());
   return plan;
 }
 
 void write_inputs(const PlannedTraining& plan, const RunSpec& spec) {
   write_run_spec(spec, spec.folder / kSpecFile);
   write_val_spec(closing_val_spec(spec, !plan.arguments.flag("noplots")), spec.folder / kValSpecFile);
-  if (plan.choice == FolderChoice::resume) return;  // Its opt.yaml and hyp.yaml stay as they are.
-  write_atomically(spec.folder / "opt.yaml", opt_yaml(plan.arguments, spec));
+  RunSpec begun = spec;
+  begun.weights = plan.start_weights;
+  // Of a continued training too: what was given anew holds for the next --resume as well.
+  write_atomically(spec.folder / "opt.yaml", opt_yaml(plan.arguments, begun));
   write_atomically(spec.folder / "hyp.yaml", hyp_yaml(spec.hyp));
 }
 

@@ -22,6 +22,8 @@ const std::vector<std::string> kMayChange = {"resume", "resume_exact", "data",  
                                              "workers", "epochs",      "project", "noplots"};
 /// Of the folder, where the checkpoint lies in no run folder and a new one is made.
 const std::vector<std::string> kFolderOptions = {"project", "name", "exist_ok"};
+/// Of one call: a folder that a training goes on in keeps its own.
+const std::vector<std::string> kCallOptions = {"resume", "resume_exact", "project"};
 
 bool contains(const std::vector<std::string>& list, const std::string& name) {
   return std::find(list.begin(), list.end(), name) != list.end();
@@ -65,7 +67,7 @@ void lay_over(const TrainArguments& command_line, ResumePoint& point) {
                        point.arguments.value(name) + ". Leave it out, or start a new training from the weights with --weights " +
                        point.checkpoint.string());
     }
-    if (new_folder || name != "project") point.arguments.given[name] = value;
+    if (new_folder || !contains(kCallOptions, name)) point.arguments.given[name] = value;
   }
   point.arguments.settings.insert(point.arguments.settings.end(), command_line.settings.begin(), command_line.settings.end());
 }
@@ -76,6 +78,12 @@ void settle_epochs(ResumePoint& point) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), epochs);
   if (error != std::errc() || end != text.data() + text.size()) return;  // Refused with the option's own message.
   if (const int all = resumed_epochs(epochs, point.facts); all != epochs) point.arguments.given["epochs"] = std::to_string(all);
+}
+
+/// What was measured when the training began stays what it is.
+void settle_batch_size(ResumePoint& point) {
+  if (point.arguments.value("batch_size") != "-1") return;
+  if (const int batch = trained_batch_size(point.facts); batch > 0) point.arguments.given["batch_size"] = std::to_string(batch);
 }
 
 }  // namespace
@@ -92,6 +100,7 @@ ResumePoint resume_point(const TrainArguments& command_line) {
   if (in_run_folder) {
     point.folder = folder;
     point.arguments = read_opt_yaml(folder / "opt.yaml", point.ignored);
+    point.start_weights = point.arguments.value("weights");
     lay_over(command_line, point);
   } else if (!point.facts.options.empty()) {
     point.arguments = parse_opt_yaml(point.facts.options, point.checkpoint.string(), point.ignored);
@@ -104,6 +113,7 @@ ResumePoint resume_point(const TrainArguments& command_line) {
   point.arguments.given["weights"] = point.checkpoint.string();
   if (point.arguments.value("cfg").empty() && !point.facts.model.empty()) point.arguments.given["cfg"] = point.facts.model;
   settle_epochs(point);
+  settle_batch_size(point);
   return point;
 }
 

@@ -16,6 +16,7 @@ struct ResumePoint {
   std::filesystem::path folder;      ///< The run folder to go on in; empty = a new one, as the checkpoint lies in none.
   ResumeFacts facts;                 ///< What valbench-rank read in the checkpoint.
   TrainArguments arguments;          ///< Of opt.yaml, with what may be given anew laid over it.
+  std::string start_weights;         ///< Where there is such a folder: the weights that its training once began with.
   std::vector<std::string> ignored;  ///< Options of opt.yaml that valbench does not have.
 };
 

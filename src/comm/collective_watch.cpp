@@ -1,6 +1,7 @@
 #include "comm/collective_watch.h"
 
 #include <fmt/format.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 
 #include "base/clock.h"
 #include "comm/collective_log.h"
+#include "comm/rendezvous.h"
 
 namespace valbench {
 namespace {
@@ -232,8 +234,21 @@ class CollectiveWatch::Spans final : public SpanListener {
   std::size_t depth_ = 0;
 };
 
+/// The phase that is reported stays the main thread's.
+class CollectiveWatch::SpansBeside final : public SpanListener {
+ public:
+  explicit SpansBeside(std::shared_ptr<ProcessProgress> progress) : progress_(std::move(progress)) {}
+  void span_begin(Phase, std::int64_t) noexcept override { progress_->count.fetch_add(1, std::memory_order_relaxed); }
+  void span_end(Phase, std::int64_t) noexcept override { progress_->count.fetch_add(1, std::memory_order_relaxed); }
+
+ private:
+  std::shared_ptr<ProcessProgress> progress_;
+};
+
 CollectiveWatch::CollectiveWatch(const Rendezvous& rendezvous, double hang_timeout_s, Report report)
-    : state_(std::make_shared<State>()), spans_(std::make_unique<Spans>(state_->progress)) {
+    : state_(std::make_shared<State>()),
+      spans_(std::make_unique<Spans>(state_->progress)),
+      spans_beside_(std::make_unique<SpansBeside>(state_->progress)) {
   constexpr double kShortest_s = 0.05, kLongest_s = 1;
   State& s = *state_;
   s.rank = rendezvous.rank;
@@ -246,6 +261,8 @@ CollectiveWatch::CollectiveWatch(const Rendezvous& rendezvous, double hang_timeo
   options.port = static_cast<std::uint16_t>(rendezvous.port);
   options.waitWorkers = false;
   s.store = c10::make_intrusive<c10d::TCPStore>(rendezvous.address, options);
+  // An agent's store outlives the ranks that it starts anew, and has what the last attempt's have said.
+  if (const auto prefix = agent_store_prefix()) s.store = c10::make_intrusive<c10d::PrefixStore>(*prefix, s.store);
   const auto start = [this](void (State::*work)()) {
     {
       const std::lock_guard lock(state_->mutex);
@@ -295,6 +312,8 @@ std::unique_ptr<Communicator> CollectiveWatch::watched(std::unique_ptr<Communica
 }
 
 SpanListener& CollectiveWatch::spans() { return *spans_; }
+
+SpanListener& CollectiveWatch::spans_beside() { return *spans_beside_; }
 
 std::string CollectiveWatch::verdict() { return state_->await_verdict(); }
 

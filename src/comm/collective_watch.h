@@ -30,6 +30,8 @@ class CollectiveWatch {
 
   /// To be told of every span: a rank that closes spans makes progress, whether or not it communicates.
   SpanListener& spans();
+  /// The same for the thread that validates beside it: its work counts as the rank's, while the main thread waits for it.
+  SpanListener& spans_beside();
 
   /// After a CollectiveError: what the watchers make of it, waited for as long as they need to look twice; empty when nothing is wrong
   /// but the collective itself (a rank died).
@@ -38,8 +40,10 @@ class CollectiveWatch {
  private:
   struct State;
   class Spans;
+  class SpansBeside;
   std::shared_ptr<State> state_;
   std::unique_ptr<Spans> spans_;
+  std::unique_ptr<SpansBeside> spans_beside_;
 };
 
 }  // namespace valbench

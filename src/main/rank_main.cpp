@@ -144,6 +144,7 @@ int run(const std::filesystem::path& spec_file, RankTask task, const std::filesy
     agree_on_spec(communicator, spec);
     settle_batch_size(spec);
     RunTracing instruments(spec, rank, {&self.phase->main_thread(), &self.watch->spans()}, self.phase->beside());
+    instruments.tracer().beside()->add_listener(self.watch->spans_beside());
     const TrainingSinks sinks = rank == 0 && spec.scenario.empty() ? training_sinks(spec) : TrainingSinks{};
     std::optional<ValSpec> closing;
     if (!closing_file.empty()) {

@@ -27,6 +27,8 @@ inline constexpr std::array kEnumNames<ShardMode> = {std::pair{ShardMode::batche
                                                      std::pair{ShardMode::batches_balanced, "batches_balanced"},
                                                      std::pair{ShardMode::images_padded, "images_padded"}};
 template <>
+inline constexpr std::array kEnumNames<Overlap> = {std::pair{Overlap::rank0, "rank0"}, std::pair{Overlap::sharded, "sharded"}};
+template <>
 inline constexpr std::array kEnumNames<ScoreMode> = {std::pair{ScoreMode::blocking, "blocking"},
                                                      std::pair{ScoreMode::background, "background"}};
 template <>

@@ -106,6 +106,7 @@ std::string to_string(Precision value) { return name_of(value); }
 std::string to_string(BatchShape value) { return name_of(value); }
 std::string to_string(EmaUse value) { return name_of(value); }
 std::string to_string(ShardMode value) { return name_of(value); }
+std::string to_string(Overlap value) { return name_of(value); }
 std::string to_string(ScoreMode value) { return name_of(value); }
 std::string to_string(LoaderLife value) { return name_of(value); }
 std::string to_string(ValidationCache value) { return name_of(value); }

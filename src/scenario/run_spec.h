@@ -20,6 +20,8 @@ enum class EmaUse { copy, in_place };
 /// How a sharded validation is dealt out: whole batches in turn, whole batches balanced by their pixels, or single images padded to
 /// equal shares by repetition (what DistributedSampler does: inexact, there to show the error).
 enum class ShardMode { batches, batches_balanced, images_padded };
+/// Who scores a snapshot beside training (placement overlapped): rank 0 alone, or all ranks, as `shard` deals.
+enum class Overlap { rank0, sharded };
 /// Metrics are computed before training goes on, or by a thread beside it.
 enum class ScoreMode { blocking, background };
 /// Loader of the validation images: kept for the whole run (YOLOv5), or made anew for each validation.
@@ -46,6 +48,7 @@ struct ValidationSpec {
   std::string name = "rank0";  ///< Unique in the scenario; shown in tables.
   Placement placement = Placement::rank0;
   ShardMode shard = ShardMode::batches;
+  Overlap overlap = Overlap::rank0;
   int dedicated_ranks = 1;       ///< placement dedicated: this many of the ranks only validate.
   int interval = 1;              ///< Validate every N epochs; the final epoch always.
   int start_epoch = 0;           ///< First epoch that may be validated, but for the final one.
@@ -156,6 +159,7 @@ std::string to_string(Precision);
 std::string to_string(BatchShape);
 std::string to_string(EmaUse);
 std::string to_string(ShardMode);
+std::string to_string(Overlap);
 std::string to_string(ScoreMode);
 std::string to_string(LoaderLife);
 std::string to_string(ValidationCache);

@@ -22,7 +22,7 @@ void visit_hyperparameters(Spec& h, Visit&& visit) {
 /// Calls visit(name, field) for every field of a ValidationSpec.
 template <class Spec, class Visit>
 void visit_validation(Spec& v, Visit&& visit) {
-  visit("name", v.name), visit("placement", v.placement), visit("shard", v.shard);
+  visit("name", v.name), visit("placement", v.placement), visit("shard", v.shard), visit("overlap", v.overlap);
   visit("dedicated_ranks", v.dedicated_ranks), visit("interval", v.interval), visit("start_epoch", v.start_epoch);
   visit("dense_last", v.dense_last), visit("time_share", v.time_share);
   visit("subset_fraction", v.subset_fraction), visit("subset_count", v.subset_count),

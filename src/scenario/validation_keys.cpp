@@ -41,13 +41,15 @@ const std::vector<std::string>& validation_keys() {
   static const std::vector<std::string> keys = {
       "placement", "shard",     "dedicated_ranks", "interval", "start_epoch", "dense_last", "time_share",
       "subset",    "subset_seed", "batch_size",    "precision", "shape",      "ema",        "loss",
-      "plots",     "save_json", "score",           "score_threads", "loader", "cache",      "workers"};
+      "plots",     "save_json", "score",           "score_threads", "loader", "cache",      "workers",
+      "overlap"};
   return keys;
 }
 
 void read_validation(const YamlSection& section, ValidationSpec& spec) {
   section.choice("placement", spec.placement);
   section.choice("shard", spec.shard);
+  section.choice("overlap", spec.overlap);
   section.integer("dedicated_ranks", spec.dedicated_ranks, 1, 4095);
   section.integer("interval", spec.interval, 1, kAnyInt);
   section.integer("start_epoch", spec.start_epoch, 0, kAnyInt);

@@ -64,6 +64,15 @@ std::int64_t realtime_ns() {
   return static_cast<std::int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
 }
 
+std::string host_clock() {
+  std::ifstream in("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  if (std::getline(in, id) && !id.empty()) return id;
+  utsname kernel{};
+  uname(&kernel);
+  return kernel.nodename;
+}
+
 double seconds_since_process_start() {
   std::ifstream in("/proc/self/stat");
   std::stringstream text;

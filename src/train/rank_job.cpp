@@ -93,7 +93,7 @@ RankParts build(const RunSpec& spec, const RankGroups& groups, Tracer& tracer, c
   const int scan_threads = std::max(1, spec.workers);
   const ScanOptions scan{user_cache_folder(), spec.single_cls};
   parts.train_set = std::make_shared<YoloDataset>(load_yolo_dataset(data, Split::train, scan_threads, scan));
-  if (communicator.rank() == 0 || every_rank_validates(spec.validation.placement)) {
+  if (communicator.rank() == 0 || every_rank_validates(spec.validation)) {
     parts.val_set = std::make_shared<YoloDataset>(load_yolo_dataset(data, Split::val, scan_threads, scan));
   }
   agree_on_data(groups.world, parts.train_set.get(), parts.val_set.get());

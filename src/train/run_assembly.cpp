@@ -3,16 +3,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <span>
 
 #include "base/error.h"
+#include "comm/group_timeout.h"
 #include "scenario/rank_roles.h"
 #include "trace/time_breakdown.h"
+#include "train/machine.h"
 
 namespace valbench {
 namespace {
+
+constexpr const char* kClock = "clock";
+constexpr const char* kSeveralHosts = "not measured (ranks on several hosts)";
 
 /// The JSON of a run record carries epochs, validations and checksums between ranks; the collectives follow as plain bytes.
 std::vector<std::byte> pack(const RankResult& result) {
@@ -25,6 +31,7 @@ std::vector<std::byte> pack(const RankResult& result) {
   carrier.invalid_reasons = result.invalid_reasons;
   carrier.warnings = result.warnings;
   carrier.job_s = result.job_s;
+  carrier.machine.versions[kClock] = host_clock();
   carrier.gpu_traces = result.gpu_traces;
   carrier.gpu_phases = result.gpu_phases;
   const std::string json = run_record_to_json(carrier);
@@ -64,6 +71,7 @@ RankResult unpack(const std::vector<std::byte>& bytes) {
   result.invalid_reasons = std::move(carrier.invalid_reasons);
   result.warnings = std::move(carrier.warnings);
   result.job_s = carrier.job_s;
+  result.clock = carrier.machine.versions[kClock];
   result.gpu_traces = std::move(carrier.gpu_traces);
   result.gpu_phases = std::move(carrier.gpu_phases);
   for (std::size_t e = 1; e < head.size(); ++e) {
@@ -98,12 +106,27 @@ std::vector<std::vector<Interval>> share_intervals(Communicator& communicator, c
   return ranks;
 }
 
+/// Do all ranks read the same clock? A collective.
+bool on_one_host(Communicator& communicator) {
+  const std::string mine = host_clock();
+  bool same = true;
+  for (const auto& clock : communicator.gather_bytes(std::as_bytes(std::span(mine)), 0)) {
+    same = same && std::ranges::equal(clock, std::as_bytes(std::span(mine)));
+  }
+  const std::array answer{static_cast<std::byte>(same)};
+  return communicator.broadcast_bytes(answer, 0).at(0) != std::byte{0};
+}
+
 /// Waiting and transfer of one epoch's gradient collectives, per rank that trains, or why they are not known.
 void fill_collective_times(std::span<const RankResult> ranks, std::size_t epoch, std::span<EpochRecord> records) {
   const auto give_reason = [&](const std::string& reason) {
     for (EpochRecord& record : records) record.comm_wait_s = record.comm_transfer_s = Measured::not_measured(reason);
   };
   if (ranks.size() == 1) return give_reason("not measured (one rank has no collectives)");
+  // A wait is the time from one rank's coming to another's, and every host has a clock of its own.
+  if (std::any_of(ranks.begin(), ranks.end(), [&](const RankResult& rank) { return rank.clock != ranks[0].clock; })) {
+    return give_reason(kSeveralHosts);
+  }
   std::vector<std::vector<Interval>> events(ranks.size());
   for (std::size_t r = 0; r < ranks.size(); ++r) {
     for (const CollectiveEvent& event : ranks[r].collectives[epoch]) {
@@ -149,6 +172,14 @@ void note_skipped(RunRecord& record) {
                                         record.skipped_validations.back().reason));
 }
 
+/// YOLOv5's classic failure, seen coming: the longest validation so far beside the time-out of those who wait for it.
+void note_timeout(RunRecord& record) {
+  if (record.spec.validation.placement != Placement::rank0 || record.spec.ranks == 1) return;
+  double longest_s = 0;
+  for (const ValidationRecord& validation : record.validations) longest_s = std::max(longest_s, validation.seconds);
+  if (std::string text = group_timeout_warning(longest_s); !text.empty()) record.warnings.push_back(std::move(text));
+}
+
 void note_invalid(std::span<const RankResult> ranks, std::size_t trained, RunRecord& record) {
   for (const RankResult& rank : ranks) {
     record.invalid_reasons.insert(record.invalid_reasons.end(), rank.invalid_reasons.begin(), rank.invalid_reasons.end());
@@ -187,8 +218,12 @@ void note_comparability(RunRecord& record) {
 }  // namespace
 
 void add_trace(Communicator& communicator, const TracedWindow& window, RankResult& result) {
-  const auto collectives = share_intervals(communicator, collectives_of(window.gpu));
-  result.gpu_traces.push_back(summarize_gpu_trace(window, communicator.rank(), collectives));
+  const bool one_host = on_one_host(communicator);
+  auto collectives = share_intervals(communicator, collectives_of(window.gpu));
+  if (!one_host) collectives.clear();  // Waiting and moving data cannot be told apart.
+  GpuTraceRecord record = summarize_gpu_trace(window, communicator.rank(), collectives);
+  if (!one_host && record.available) record.comm_wait_s = Measured::not_measured(kSeveralHosts);
+  result.gpu_traces.push_back(std::move(record));
   result.gpu_phases = gpu_phases_of(window, communicator.rank());
 }
 
@@ -219,6 +254,7 @@ void assemble_record(const std::vector<RankResult>& ranks, RunRecord& record) {
     record.epochs.insert(record.epochs.end(), records.begin(), records.end());
   }
   note_skipped(record);
+  note_timeout(record);
   note_invalid(ranks, trained, record);
   note_comparability(record);
 }

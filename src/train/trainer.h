@@ -58,6 +58,7 @@ struct RankResult {
   std::vector<std::string> invalid_reasons;               ///< What this rank has seen that makes the run INVALID.
   std::vector<std::string> warnings;                      ///< What the record says of this rank.
   double job_s = 0;                                       ///< Without the checksums.
+  std::string clock = {};                                 ///< host_clock() of the rank, where results have come together.
   std::vector<GpuTraceRecord> gpu_traces;                 ///< Of a traced run: this rank's.
   std::vector<GpuPhaseRecord> gpu_phases;
 };

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/checksum.h"
+#include "validate/make_strategy.h"
 #include "validate/score_difference.h"
 
 namespace valbench {
@@ -33,7 +34,7 @@ bool same_plan(const ScoringPlan& a, const ScoringPlan& b) {
 }
 
 bool scores_repetitions(const ValidationSpec& spec) {
-  return spec.placement == Placement::sharded && spec.shard == ShardMode::images_padded;
+  return every_rank_validates(spec) && spec.shard == ShardMode::images_padded;
 }
 
 /// The same context for images that come from their files, also where the strategy kept its batches on the device.

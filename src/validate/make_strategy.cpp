@@ -34,6 +34,8 @@ std::unique_ptr<ValidationStrategy> make_strategy(const ValidationContext& conte
   return row(context.spec.validation.placement).make(context);
 }
 
-bool every_rank_validates(Placement placement) { return row(placement).every_rank; }
+bool every_rank_validates(const ValidationSpec& spec) {
+  return row(spec.placement).every_rank || (spec.placement == Placement::overlapped && spec.overlap == Overlap::sharded);
+}
 
 }  // namespace valbench

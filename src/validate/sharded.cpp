@@ -1,25 +1,14 @@
 // placement: sharded. One broadcast of the snapshot, whole batches dealt to the ranks, one gather of 8 bytes a detection.
 // Whole batches, because a batch's numbers depend on its composition: that is what makes the merged result equal rank 0's to the bit.
-#include "validate/blocking_strategy.h"
+#include "validate/dealt_strategy.h"
 #include "validate/make_strategy.h"
-#include "validate/shard.h"
 
 namespace valbench {
 namespace {
 
-class ShardedStrategy final : public BlockingStrategy {
+class ShardedStrategy final : public DealtStrategy {
  public:
-  explicit ShardedStrategy(const ValidationContext& context) : BlockingStrategy(context) {
-    const ValidationSpec& spec = context.spec.validation;
-    const int rank = context.communicator.rank(), world_size = context.communicator.world_size();
-    if (spec.shard == ShardMode::images_padded) {
-      shard_ = share_of_images(*context.dataset, validation_subset(*context.dataset, spec), spec, context.spec.imgsz, plan().batch_size,
-                               size_multiple(context.prototype), rank, world_size);
-    } else {
-      shard_.batches = share_of_batches(plan().batches, spec.shard, rank, world_size);
-    }
-    use_batches(shard_.batches);
-  }
+  using DealtStrategy::DealtStrategy;
 
   void submit(ModelSnapshot snapshot) override {
     Communicator& communicator = context().communicator;
@@ -38,11 +27,7 @@ class ShardedStrategy final : public BlockingStrategy {
     } else {
       scorer().load(snapshot.state);
     }
-    PartialScore mine = scorer().score();
-    if (!shard_.repeated.empty()) {
-      separate_repetitions(shard_, static_cast<std::int64_t>(context().dataset->images.size()), communicator.rank(),
-                           communicator.world_size(), mine);
-    }
+    const PartialScore mine = score_share();
     std::vector<PartialScore> parts;
     {
       const ScopedSpan gather_span(tracer, Phase::val_gather, snapshot.epoch);
@@ -52,7 +37,6 @@ class ShardedStrategy final : public BlockingStrategy {
   }
 
  private:
-  Shard shard_;
   at::Tensor received_;
 };
 

@@ -4,12 +4,16 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <map>
+#include <thread>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "comm/collective_error.h"
@@ -31,7 +35,8 @@ using Job = std::function<void(Communicator&, Tracer&)>;
 
 class Ranks {
  public:
-  Ranks(int count, double hang_timeout_s, const Job& job) {
+  /// \param agent_keys what lies in the store of an agent that starts these ranks for the second time; empty: there is none.
+  Ranks(int count, double hang_timeout_s, const Job& job, const std::map<std::string, std::string>& agent_keys = {}) {
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -39,12 +44,15 @@ class Ranks {
     socklen_t size = sizeof address;
     auto* name = reinterpret_cast<sockaddr*>(&address);
     if (bind(fd, name, size) != 0 || listen(fd, 64) != 0 || getsockname(fd, name, &size) != 0) throw Error("cannot listen on loopback");
+    if (!agent_keys.empty()) start_agent(fd, ntohs(address.sin_port), agent_keys);
     for (int rank = 0; rank < count; ++rank) {
       const pid_t pid = fork();
       if (pid < 0) throw Error("cannot start a rank");
       if (pid == 0) {
         alarm(kDeadline_s);
-        run({.rank = rank, .world_size = count, .port = ntohs(address.sin_port), .listen_fd = rank == 0 ? fd : -1}, hang_timeout_s, job);
+        if (agent_ > 0) setenv("TORCHELASTIC_USE_AGENT_STORE", "True", 1), setenv("TORCHELASTIC_RESTART_COUNT", "1", 1);
+        const int listen_fd = rank == 0 && agent_ < 0 ? fd : -1;
+        run({.rank = rank, .world_size = count, .port = ntohs(address.sin_port), .listen_fd = listen_fd}, hang_timeout_s, job);
       }
       pids_.push_back(pid);
     }
@@ -52,6 +60,7 @@ class Ranks {
   }
   ~Ranks() {
     for (const pid_t pid : pids_) kill(pid, SIGKILL), waitpid(pid, nullptr, 0);
+    if (agent_ > 0) kill(agent_, SIGKILL), waitpid(agent_, nullptr, 0);
   }
   Ranks(const Ranks&) = delete;
   Ranks& operator=(const Ranks&) = delete;
@@ -74,6 +83,27 @@ class Ranks {
  private:
   std::filesystem::path file_of(int rank) const { return folder_.path() / ("rank-" + std::to_string(rank)); }
 
+  /// A process with the store and `keys` in it, as torchrun's agent has it when it starts its ranks anew.
+  void start_agent(int fd, std::uint16_t port, const std::map<std::string, std::string>& keys) {
+    int ready[2];
+    if (pipe(ready) != 0) throw Error("no pipe");
+    agent_ = fork();
+    if (agent_ < 0) throw Error("cannot start the agent");
+    if (agent_ == 0) {
+      alarm(kDeadline_s);
+      c10d::TCPStoreOptions options;
+      options.port = port, options.isServer = true, options.waitWorkers = false, options.masterListenFd = fd;
+      c10d::TCPStore store("127.0.0.1", options);
+      for (const auto& [key, value] : keys) store.set(key, std::vector<std::uint8_t>(value.begin(), value.end()));
+      if (write(ready[1], "r", 1) != 1) _exit(1);
+      while (true) pause();
+    }
+    close(ready[1]);
+    char said = 0;
+    if (read(ready[0], &said, 1) != 1) throw Error("the agent has not opened its store");
+    close(ready[0]);
+  }
+
   [[noreturn]] void run(const Rendezvous& rendezvous, double hang_timeout_s, const Job& job) const {
     const auto end_with = [&](const std::string& what) {
       write_atomically(file_of(rendezvous.rank), what);
@@ -85,6 +115,9 @@ class Ranks {
       communicator = watch.watched(std::move(communicator));
       Tracer tracer;
       tracer.add_listener(watch.spans());
+      Tracer beside;
+      beside.add_listener(watch.spans_beside());
+      tracer.set_beside(&beside);
       try {
         job(*communicator, tracer);
       } catch (const CollectiveError& error) {
@@ -99,6 +132,7 @@ class Ranks {
 
   ScratchFolder folder_;
   std::vector<pid_t> pids_;
+  pid_t agent_ = -1;
 };
 
 void begin(Communicator& communicator, Tracer& tracer) {
@@ -179,6 +213,25 @@ TEST_CASE("a rank that stands still without being stopped is named with its phas
                                   Contains("in phase checkpoint.save; its last was barrier number 1"));
 }
 
+TEST_CASE("a rank that waits for a thread of its own is no hang while that thread validates") {
+  constexpr double kHangTimeout_s = 1;
+  Ranks ranks(2, kHangTimeout_s, [](Communicator& communicator, Tracer& tracer) {
+    begin(communicator, tracer);
+    if (communicator.rank() == 0) {
+      const ScopedSpan span(tracer, Phase::val_wait);
+      std::thread beside([&] {
+        const std::int64_t begin_ns = now_ns();
+        while (seconds_between(begin_ns, now_ns()) < 4 * kHangTimeout_s) const ScopedSpan batch(*tracer.beside(), Phase::val_batch);
+      });
+      beside.join();
+    }
+    communicator.barrier();
+  });
+  CHECK(ranks.code(1) == kDone);
+  CHECK(ranks.code(0) == kDone);
+  CHECK(ranks.report(0).empty());
+}
+
 TEST_CASE("when rank 0 is stopped, and the store with it, another rank says so") {
   Ranks ranks(2, 2, [](Communicator& communicator, Tracer& tracer) {
     begin(communicator, tracer);
@@ -204,4 +257,16 @@ TEST_CASE("collectives of a group are checked under its name, by the ranks of th
   INFO(ranks.report(0));
   CHECK_THAT(ranks.report(0), Contains("rank 1 broadcast number 1 of group pair (8 bytes of Float, root 1, tests/process/") &&
                                   Contains("but rank 2 barrier number 1 of group pair"));
+}
+
+TEST_CASE("ranks that torchrun's agent has started anew do not believe what the last attempt left in its store") {
+  const auto fail = [](Communicator& communicator, Tracer& tracer) {
+    begin(communicator, tracer);
+    if (communicator.rank() == 0) _exit(kDone);
+    communicator.barrier();
+  };
+  Ranks ranks(2, 2, fail, {{"watch/verdict", "what the last attempt died of"}, {"attempt/0/watch/verdict", "what the last attempt died of"}});
+  CHECK(ranks.code(1) == kReported);
+  INFO(ranks.report(1));
+  CHECK_THAT(ranks.report(1), Contains("barrier number 2 of group world") && !Contains("last attempt"));
 }

@@ -21,7 +21,11 @@ namespace {
 constexpr int kEpochs = 3;
 
 /// Placement none, and each scoring placement with each schedule, under the names `PLACEMENT SCHEDULE`.
-const std::vector<std::string> kPlacements = {"rank0", "sharded", "overlapped", "deferred"};
+const std::vector<std::pair<std::string, std::string>> kPlacements = {{"rank0", "rank0"},
+                                                                      {"sharded", "sharded"},
+                                                                      {"overlapped", "overlapped"},
+                                                                      {"overlapped-sharded", "overlapped, overlap: sharded"},
+                                                                      {"deferred", "deferred"}};
 const std::vector<std::pair<std::string, std::string>> kSchedules = {
     {"all", "batch_size: 2"}, {"some", "batch_size: 2, interval: 2, subset: 3, subset_seed: 1"}, {"square", "batch_size: 5, shape: square"}};
 
@@ -29,9 +33,9 @@ std::string scenario_for(int ranks) {
   std::string text = "name: strategies\ndata: set/data.yaml\nimgsz: 64\nepochs: " + std::to_string(kEpochs) +
                      "\nbatch_size: " + std::to_string(2 * ranks) + "\nranks: " + std::to_string(ranks) +
                      "\ndevice: cpu\nthreads: 1\nrounds: 1\nbaseline: rank0 all\nstrategies:\n  - {name: none, placement: none}\n";
-  for (const auto& placement : kPlacements) {
+  for (const auto& [title, placement] : kPlacements) {
     for (const auto& [name, keys] : kSchedules)
-      text += "  - {name: " + placement + " " + name + ", placement: " + placement + ", " + keys + "}\n";
+      text += "  - {name: " + title + " " + name + ", placement: " + placement + ", " + keys + "}\n";
   }
   return text;
 }
@@ -118,7 +122,7 @@ TEST_CASE("every strategy trains the same weights, and all that validate score w
   for (const auto& [schedule, keys] : kSchedules) {
     INFO(schedule);
     const RunRecord rank0 = sandbox.record("r00-rank0-" + schedule);
-    for (const std::string& placement : kPlacements) {
+    for (const auto& [placement, value] : kPlacements) {
       INFO(placement);
       const RunRecord record = sandbox.record("r00-" + placement + "-" + schedule);
       check_training(record, baseline, ranks);
@@ -134,7 +138,9 @@ TEST_CASE("batches balanced by pixels score what rank0 scores; images padded to 
       "name: shards\ndata: set/data.yaml\nimgsz: 64\nepochs: 2\nbatch_size: 6\nranks: 3\ndevice: cpu\nthreads: 1\nrounds: 1\n"
       "validation: {batch_size: 2, dense_last: 1, interval: 2}\nstrategies:\n  - {name: rank0}\n"
       "  - {name: balanced, placement: sharded, shard: batches_balanced, score_threads: 2, loader: per_validation, cache: none}\n"
-      "  - {name: padded, placement: sharded, shard: images_padded}\n");
+      "  - {name: padded, placement: sharded, shard: images_padded}\n"
+      "  - {name: beside, placement: overlapped, overlap: sharded, shard: batches_balanced}\n"
+      "  - {name: padded beside, placement: overlapped, overlap: sharded, shard: images_padded}\n");
   make_images(sandbox);
   const Outcome outcome = sandbox.sweep();
   INFO(outcome.output);
@@ -148,6 +154,11 @@ TEST_CASE("batches balanced by pixels score what rank0 scores; images padded to 
   CHECK(padded.validations.at(0).images == 15);
   CHECK(padded.exactness.exact == "not_claimed");
   CHECK_THAT(padded.exactness.first_difference, Catch::EndsWith("is not to be scored"));
+  const RunRecord beside = sandbox.record("r00-beside"), padded_beside = sandbox.record("r00-padded-beside");
+  CHECK(result_of(beside.validations.at(0)) == result_of(rank0.validations.at(0)));
+  CHECK(beside.exactness.exact == "true");
+  CHECK(result_of(padded_beside.validations.at(0)) == result_of(padded.validations.at(0)));
+  CHECK(padded_beside.exactness.exact == "not_claimed");
 }
 
 namespace {

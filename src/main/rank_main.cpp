@@ -84,7 +84,7 @@ std::unique_ptr<CollectiveWatch> start_watch(const Rendezvous& rendezvous, const
 /// All ranks come together, and are watched from then on. Most of what they wait in until then has no time-out that is short enough.
 Communicator& meet(Rendezvous& rendezvous, ThisRank& self) {
   constexpr double kStart_s = 3, kMore_s = 3;  // Ranks do not start at once; rank 0's own time-out, which names who is missing, comes first.
-  rendezvous.timeout_s = self.spec.hang_timeout_s + kStart_s;
+  if (self.spec.hang_timeout_s > 0) rendezvous.timeout_s = self.spec.hang_timeout_s + kStart_s;
   const double limit_s = rendezvous.timeout_s + kMore_s;
   const Deadline deadline(limit_s, [&rendezvous, limit_s, folder = self.spec.folder] {
     report_failure(folder, rendezvous.rank, {},
@@ -96,8 +96,10 @@ Communicator& meet(Rendezvous& rendezvous, ThisRank& self) {
     _exit(4);
   });
   self.communicator = connect(rendezvous, self.spec);
-  self.watch = start_watch(rendezvous, self);
-  self.communicator = self.watch->watched(std::move(self.communicator));
+  if (self.spec.hang_timeout_s > 0) {
+    self.watch = start_watch(rendezvous, self);
+    self.communicator = self.watch->watched(std::move(self.communicator));
+  }
   return *self.communicator;
 }
 
@@ -143,8 +145,10 @@ int run(const std::filesystem::path& spec_file, RankTask task, const std::filesy
     }
     agree_on_spec(communicator, spec);
     settle_batch_size(spec);
-    RunTracing instruments(spec, rank, {&self.phase->main_thread(), &self.watch->spans()}, self.phase->beside());
-    instruments.tracer().beside()->add_listener(self.watch->spans_beside());
+    std::vector<SpanListener*> first{&self.phase->main_thread()};
+    if (self.watch) first.push_back(&self.watch->spans());
+    RunTracing instruments(spec, rank, first, self.phase->beside());
+    if (self.watch) instruments.tracer().beside()->add_listener(self.watch->spans_beside());
     const TrainingSinks sinks = rank == 0 && spec.scenario.empty() ? training_sinks(spec) : TrainingSinks{};
     std::optional<ValSpec> closing;
     if (!closing_file.empty()) {

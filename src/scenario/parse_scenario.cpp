@@ -181,7 +181,8 @@ void read_training(const YamlSection& root, const Machine& machine, Scenario& sc
   root.choice("cache", base.cache);
   root.boolean("save_checkpoints", base.save_checkpoints);
   root.choice("verify", base.verify);
-  root.number("hang_timeout", base.hang_timeout_s, 1.0, 86'400.0);
+  root.number("hang_timeout", base.hang_timeout_s, 0.0, 86'400.0);
+  if (base.hang_timeout_s > 0 && base.hang_timeout_s < 1) root.fail("hang_timeout", "is too short", "0 (nobody watches), or 1 to 86400 seconds");
 }
 
 /// GPU numbers of `cuda:0,1`; all GPUs for `cuda`.

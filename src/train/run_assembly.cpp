@@ -174,7 +174,7 @@ void note_skipped(RunRecord& record) {
 
 /// YOLOv5's classic failure, seen coming: the longest validation so far beside the time-out of those who wait for it.
 void note_timeout(RunRecord& record) {
-  if (record.spec.validation.placement != Placement::rank0 || record.spec.ranks == 1) return;
+  if (!waits_for_validation(record.spec)) return;
   double longest_s = 0;
   for (const ValidationRecord& validation : record.validations) longest_s = std::max(longest_s, validation.seconds);
   if (std::string text = group_timeout_warning(longest_s); !text.empty()) record.warnings.push_back(std::move(text));

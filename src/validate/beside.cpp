@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "comm/collective_error.h"
 #include "validate/dealt_strategy.h"
 #include "validate/flat_checksum.h"
 #include "validate/make_strategy.h"
@@ -99,9 +100,10 @@ class BesideStrategy final : public DealtStrategy {
     }
   }
 
+  /// The rank that failed reports its reason itself: a CollectiveError here lets it do so first.
   static PartialScore checked(Part part, int rank, const ModelSnapshot& snapshot) {
     if (!part.failure.empty()) {
-      throw Error(fmt::format("rank {} failed in its part of the validation of epoch {}: {}", rank, snapshot.epoch, part.failure));
+      throw CollectiveError(fmt::format("rank {} failed in its part of the validation of epoch {}: {}", rank, snapshot.epoch, part.failure));
     }
     if (part.checksum != snapshot.checksum) {
       throw Error(fmt::format("rank {} scored weights of epoch {} with checksum {}, but rank 0 sent {}", rank, snapshot.epoch, part.checksum,

@@ -62,6 +62,14 @@ TEST_CASE("a measured validation that comes near the time-out of the ranks that 
   ranks[0].validations.push_back(ValidationRecord{.epoch = 1, .seconds = 5500});
   const RunRecord record = assembled(ranks);
   REQUIRE(record.warnings.size() == 1);
-  CHECK_THAT(record.warnings[0], Contains("rank 0 validates for about 5500 s") && Contains("time-out of 10800 s"));
+  CHECK_THAT(record.warnings[0], Contains("a validation takes about 5500 s") && Contains("time-out of 10800 s"));
   CHECK(assembled({ranks[0]}).warnings.empty());  // Nobody waits for one rank alone.
+  for (const Overlap overlap : {Overlap::rank0, Overlap::sharded}) {
+    RunRecord beside;
+    beside.spec.ranks = 2;
+    beside.spec.validation.placement = Placement::overlapped;
+    beside.spec.validation.overlap = overlap;
+    assemble_record(ranks, beside);
+    CHECK(beside.warnings.size() == (overlap == Overlap::rank0 ? 1 : 0));  // The last one is waited for; a share of it is not that long.
+  }
 }

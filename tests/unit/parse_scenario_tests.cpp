@@ -286,3 +286,13 @@ TEST_CASE("ranks on several hosts get the GPUs and cores of one, and are spread 
   CHECK_THROWS_WITH(four.parse({"ranks=8"}, two), Contains("4 ranks need as many GPUs, there are 2"));
   CHECK_THROWS_WITH(four.parse({"ranks=1"}, two), Contains("1 ranks cannot be spread evenly over 2 hosts"));
 }
+
+TEST_CASE("hang_timeout 0 means that nobody watches the collectives, and less than a second is refused; overlap names who scores") {
+  const ScenarioFile file(kGood);
+  CHECK(file.parse().base.hang_timeout_s == 120);
+  CHECK(file.parse({"hang_timeout=0"}).base.hang_timeout_s == 0);
+  CHECK_THROWS_WITH(file.parse({"hang_timeout=0.5"}), Contains("hang_timeout") && Contains("0 (nobody watches), or 1 to 86400 seconds"));
+  CHECK(file.parse().strategies.at(0).overlap == Overlap::rank0);
+  CHECK(file.parse({"validation.overlap=sharded"}).strategies.at(0).overlap == Overlap::sharded);
+  CHECK_THROWS_WITH(file.parse({"validation.overlap=all"}), Contains("overlap") && Contains("rank0") && Contains("sharded"));
+}

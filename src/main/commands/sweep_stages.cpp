@@ -13,6 +13,7 @@
 #include "data/synthetic_dataset.h"
 #include "data/yolo_dataset.h"
 #include "record/run_store.h"
+#include "scenario/rank_roles.h"
 
 namespace valbench {
 namespace {
@@ -81,7 +82,7 @@ CheckedData check_data(const Scenario& scenario) {
 void warn_of_group_timeout(const SweepPlan& plan, const ImageCounts& images) {
   std::set<std::string> warned;
   for (const RunSpec& run : plan.runs) {
-    if (run.ranks == 1 || run.validation.placement != Placement::rank0) continue;
+    if (!waits_for_validation(run)) continue;
     const std::string text = group_timeout_warning(guess_validation_s(run, images));
     if (!text.empty() && warned.insert(run.validation.name).second) log_warning(run.validation.name + ": " + text);
   }

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <span>
 
+#include "metrics/bootstrap.h"
 #include "metrics/matching.h"
 #include "metrics/mean_average_precision.h"
 
@@ -77,6 +79,15 @@ void score(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(mean_average_precision(matches, static_cast<int>(state.range(0))));
 }
 
+/// The standard error of a subset's metrics: 200 resamples of its images.
+void bootstrap(benchmark::State& state) {
+  const auto images = std::span(synthetic_set().images).first(static_cast<std::size_t>(state.range(0)));
+  const MatchSet matches = match_set(images, 2);
+  double error = 0;
+  for (auto _ : state) error = bootstrap_standard_errors(matches, kBootstrapResamples, 0, static_cast<int>(state.range(1))).map50_95;
+  state.counters["map50_95_se"] = error;
+}
+
 void match_and_score(benchmark::State& state) {
   const SyntheticSet& set = synthetic_set();
   const int threads = static_cast<int>(state.range(0));
@@ -93,5 +104,6 @@ void match_and_score(benchmark::State& state) {
 
 BENCHMARK(match)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK(score)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(bootstrap)->ArgNames({"images", "threads"})->Args({500, 1})->Args({500, 2})->Args({2500, 2})->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK(match_and_score)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_MAIN();

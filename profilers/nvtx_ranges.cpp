@@ -60,6 +60,10 @@ constexpr Look look_of(Phase phase) {
       return {Category::comm, 0xffc5b0d5};
     case Phase::val_wait:
       return {Category::sync, 0xffff7f7f};
+    case Phase::val_plots:
+      return {Category::io, 0xff9edae5};
+    case Phase::val_json:
+      return {Category::io, 0xff17becf};
     case Phase::checkpoint_save:
       return {Category::io, 0xff7f7f7f};
     case Phase::sync_wait:

@@ -83,8 +83,11 @@ Measured total_comm_wait(const RunRecord& run) {
 
 void measure_accuracy(const RunRecord& run, RunMeasures& m) {
   m.map50_95_delta = run.exactness.map50_95_delta;
-  if (!m.map50_95_delta.value && m.map50_95_delta.reason.empty()) {
-    m.map50_95_delta.reason = run.spec.verify != VerifyMode::none ? "the run gives no reason" : "the check was switched off";
+  m.map50_95_se = run.exactness.map50_95_se;
+  m.map50_95_bias = run.exactness.map50_95_bias;
+  for (Measured* of_check : {&m.map50_95_delta, &m.map50_95_se, &m.map50_95_bias}) {
+    if (of_check->value || !of_check->reason.empty()) continue;
+    of_check->reason = run.spec.verify != VerifyMode::none ? "the run gives no reason" : "the check was switched off";
   }
   if (run.validations.empty()) {
     m.map50 = m.map50_95 = m.val_s;

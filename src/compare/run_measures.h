@@ -25,6 +25,7 @@ struct RunMeasures {
   Measured peak_memory_mib;         ///< Largest of any rank.
   Measured map50, map50_95;         ///< Of the last validation, as the strategy itself computed it.
   Measured map50_95_delta;          ///< The strategy's minus full-set fp32 rank 0's, same snapshot.
+  Measured map50_95_se, map50_95_bias;  ///< Of a subset: how far its map50_95 moves with the choice of images, and is off on average.
 };
 
 RunMeasures measure_run(const RunRecord& run);
@@ -53,6 +54,8 @@ void visit_measures(Visit&& visit) {
   visit(&RunMeasures::map50, "map50");
   visit(&RunMeasures::map50_95, "map50_95");
   visit(&RunMeasures::map50_95_delta, "map50_95_delta");
+  visit(&RunMeasures::map50_95_se, "map50_95_se");
+  visit(&RunMeasures::map50_95_bias, "map50_95_bias");
 }
 
 /// Why the run cannot be compared at all: its own reasons, not exact, a non-finite loss, timing that is not comparable.

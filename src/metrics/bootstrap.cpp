@@ -41,9 +41,15 @@ MatchSet resample(const MatchSet& matches, const Offsets& offsets, std::uint64_t
   return drawn;
 }
 
-double standard_deviation(const std::vector<double>& values) {
-  double mean = 0, squares = 0;
+double mean_of(const std::vector<double>& values) {
+  double mean = 0;
   for (const double v : values) mean += v / static_cast<double>(values.size());
+  return mean;
+}
+
+double standard_deviation(const std::vector<double>& values) {
+  const double mean = mean_of(values);
+  double squares = 0;
   for (const double v : values) squares += (v - mean) * (v - mean);
   return std::sqrt(squares / static_cast<double>(values.size() - 1));
 }
@@ -58,7 +64,7 @@ StandardErrors bootstrap_standard_errors(const MatchSet& matches, int resamples,
     const MeanAveragePrecision map = mean_average_precision(resample(matches, offsets, seed + i));
     map50[i] = map.map50, map50_95[i] = map.map50_95;
   });
-  return {standard_deviation(map50), standard_deviation(map50_95)};
+  return {standard_deviation(map50), standard_deviation(map50_95), mean_of(map50_95) - mean_average_precision(matches, threads).map50_95};
 }
 
 }  // namespace valbench

@@ -81,6 +81,8 @@ void visit_fields(T& r, Visitor&& visit) {
   visit("unlike_full_set", r.unlike_full_set);
   visit("map50_95_delta", r.map50_95_delta);
   visit("map50_delta", r.map50_delta);
+  visit("map50_95_se", r.map50_95_se);
+  visit("map50_95_bias", r.map50_95_bias);
 }
 
 template <MaybeConst<MachineRecord> T, class Visitor>

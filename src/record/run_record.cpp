@@ -126,9 +126,12 @@ RunRecord run_record_from_json(const std::string& text) {
   if (!object.is_object()) throw RecordError("run record: not a JSON object");
   const auto found = object.find("schema_version");
   const int version = found != object.end() && found->is_number_integer() ? found->get<int>() : 0;
+  if (version < 1) throw RecordError("run record: field schema_version is missing or no number from 1 up");
   if (version != kRunRecordVersion) {
-    throw RecordError("run record: schema_version is " + std::to_string(version) + ", this program reads " +
-                      std::to_string(kRunRecordVersion) + "; run the sweep again with this version");
+    const bool older = version < kRunRecordVersion;
+    throw RecordError(std::string("run record: made by ") + (older ? "an older" : "a newer") + " valbench: schema_version is " +
+                      std::to_string(version) + ", this one reads " + std::to_string(kRunRecordVersion) + ". " +
+                      (older ? "Run it again into another folder, or read it with the valbench that made it" : "Use that valbench"));
   }
   RunRecord record;
   visit_fields(record, Reader{object, {}});

@@ -12,7 +12,7 @@
 
 namespace valbench {
 
-inline constexpr int kRunRecordVersion = 1;
+inline constexpr int kRunRecordVersion = 2;
 
 /// A number, or the reason why there is none. Never 0 for "not measured".
 struct Measured {
@@ -81,6 +81,16 @@ struct ExactnessRecord {
   std::string unlike_full_set;            ///< `subset 3 of 13 images, shape square`: why the deltas need not be 0. Empty: no reason.
   Measured map50_95_delta;                ///< Strategy minus full-set fp32 rank0, same snapshot.
   Measured map50_delta;
+  /// Of a subset, last checked epoch, by an image bootstrap: how far mAP50-95 moves with the choice of the images, and sets of its size are
+  /// off on average.
+  Measured map50_95_se, map50_95_bias;
+
+  /// None of the numbers, for one reason.
+  static ExactnessRecord unchecked(const std::string& reason) {
+    ExactnessRecord record;
+    record.map50_95_delta = record.map50_delta = record.map50_95_se = record.map50_95_bias = Measured::not_measured(reason);
+    return record;
+  }
 };
 
 /// Where the run ran.

@@ -127,6 +127,7 @@ std::vector<Column<SummaryRow>> summary_table() {
   ratio("job_median_s", &StrategySummary::job_s_median), ratio("job_mad_s", &StrategySummary::job_s_mad);
   measure("val_share_max", &RunMeasures::val_share_max), measure("optimizer_steps", &RunMeasures::optimizer_steps);
   measure("train_images", &RunMeasures::train_images), measure("validations", &RunMeasures::validations);
+  measure("map50_95_se", &RunMeasures::map50_95_se), measure("map50_95_bias", &RunMeasures::map50_95_bias);
   text("margin", [](const SummaryRow& r) { return fmt::format("{}", r.sweep->margin); });
   number("noise_floor", [](const SummaryRow& r) { return r.sweep->noise_floor; });
   return columns;

@@ -177,6 +177,21 @@ void say_accuracy(const SweepComparison& sweep, std::vector<std::string>& out) {
   out.push_back(text);
 }
 
+/// How much of a subset's mAP is the choice of its images.
+void say_subsets(const SweepComparison& sweep, std::vector<std::string>& out) {
+  Strategies subsets;
+  for (const StrategySummary& s : sweep.strategies) {
+    if (s.mean.map50_95_se.value && s.mean.map50_95_bias.value) subsets.push_back(&s);
+  }
+  if (subsets.empty()) return;
+  out.push_back("A subset's mAP50-95 depends on the images that it holds. Standard error and bias by resampling them: " +
+                list_of(subsets,
+                        [](const StrategySummary& s) {
+                          return fmt::format("{:.4f} and {:+.4f} ({})", *s.mean.map50_95_se.value, *s.mean.map50_95_bias.value, s.strategy);
+                        }) +
+                ". An mAP error within twice the standard error is what another choice of images would give as well.");
+}
+
 void say_noise(const SweepComparison& sweep, std::vector<std::string>& out) {
   if (sweep.noise_floor.value) {
     std::string text =
@@ -244,6 +259,7 @@ std::vector<std::string> report_sentences(const SweepComparison& comparison) {
   say_faster(comparison, out);
   say_other_verdicts(comparison, out);
   say_accuracy(comparison, out);
+  say_subsets(comparison, out);
   say_noise(comparison, out);
   say_unmeasured(comparison, out);
   if (comparison.traced_runs > 0) {

@@ -116,13 +116,8 @@ RankParts build(const RunSpec& spec, const RankGroups& groups, Tracer& tracer, c
 }
 
 ExactnessRecord verify(const ValidationContext& context, const RankParts& parts, const RankResult& result) {
-  ExactnessRecord unknown;
-  unknown.map50_95_delta = unknown.map50_delta = Measured::not_measured("not measured (placement none)");
-  if (result.validations.empty()) return unknown;
-  if (context.spec.verify == VerifyMode::none) {
-    unknown.map50_95_delta = unknown.map50_delta = Measured::not_measured("not measured (verify: none)");
-    return unknown;
-  }
+  if (result.validations.empty()) return ExactnessRecord::unchecked("not measured (placement none)");
+  if (context.spec.verify == VerifyMode::none) return ExactnessRecord::unchecked("not measured (verify: none)");
   return check_exactness(context, *parts.evidence, result.validations, parts.step->ema_state());
 }
 

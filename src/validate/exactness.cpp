@@ -7,11 +7,14 @@
 #include <optional>
 
 #include "base/checksum.h"
+#include "metrics/bootstrap.h"
 #include "validate/make_strategy.h"
 #include "validate/score_difference.h"
 
 namespace valbench {
 namespace {
+
+constexpr std::uint64_t kBootstrapSeed = 0;  // Equal subsets of equal scores get equal errors, in every round.
 
 /// Remembers the first pair of values that differ in a bit.
 struct Difference {
@@ -54,6 +57,7 @@ class LoneScorer {
     return merged_ = merge_scores(parts);
   }
   ValidationRecord record() const { return summarize_score(merged_, threads_); }
+  const PartialScore& merged() const { return merged_; }  ///< The last one.
 
  private:
   SnapshotScorer scorer_;
@@ -76,6 +80,19 @@ std::int64_t images_in(const ScoringPlan& plan) {
   std::int64_t images = 0;
   for (const BatchPlan& batch : plan.batches) images += static_cast<std::int64_t>(batch.images.size());
   return images;
+}
+
+/// What it is worth that a subset holds these images and no others.
+void measure_choice_of_images(const PartialScore& score, std::int64_t all_images, int threads, ExactnessRecord& record) {
+  const auto images = static_cast<std::int64_t>(score.matches.images.size());
+  if (images == all_images || images < 2) {
+    const std::string reason = images < 2 ? "not measured (one image has no bootstrap)" : "not measured (every image is scored)";
+    record.map50_95_se = record.map50_95_bias = Measured::not_measured(reason);
+    return;
+  }
+  const StandardErrors errors = bootstrap_standard_errors(score.matches, kBootstrapResamples, kBootstrapSeed, threads);
+  record.map50_95_se = Measured::of(errors.map50_95);
+  record.map50_95_bias = Measured::of(errors.map50_95_bias);
 }
 
 }  // namespace
@@ -128,9 +145,8 @@ ExactnessRecord check_exactness(const ValidationContext& context, const Exactnes
   std::optional<LoneScorer> reference;
   if (!same_plan(plan, full)) reference.emplace(context, full);
 
-  ExactnessRecord record;
+  ExactnessRecord record = ExactnessRecord::unchecked("not measured (no validation could be scored again)");
   record.unlike_full_set = unlike_full_set(context, plan, full);
-  record.map50_95_delta = record.map50_delta = Measured::not_measured("not measured (no validation could be scored again)");
   for (const ValidationRecord& validation : validations) {
     const PartialScore* score = evidence.score(validation.epoch);
     const bool last = &validation == &validations.back();
@@ -149,6 +165,7 @@ ExactnessRecord check_exactness(const ValidationContext& context, const Exactnes
     record.map50_delta = Measured::of(validation.map50 - truth.map50);
     record.checked_epochs.push_back(validation.epoch);
   }
+  if (!record.checked_epochs.empty()) measure_choice_of_images(alone.merged(), images_in(full), score_threads(context.spec), record);
   // Repetitions and batches of a rank's own: nobody claims that these are the numbers of the set.
   const bool padded = scores_repetitions(context.spec.validation);
   const bool whole = images_in(plan) == images_in(full) && !padded;

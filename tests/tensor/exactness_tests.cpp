@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "data/synthetic_dataset.h"
 #include "detect/state_layout.h"
+#include "metrics/bootstrap.h"
 #include "tests/support/catch.h"
 #include "tests/support/scratch_folder.h"
 #include "validate/blocking_strategy.h"
@@ -201,4 +202,22 @@ TEST_CASE("what makes a strategy unlike the full set is said, and a subset claim
   CHECK(record.first_difference.empty());
   CHECK(record.unlike_full_set == "subset 5 of 12 images, shape square, batch_size 3 instead of 2");
   CHECK(record.map50_95_delta.value);
+}
+
+TEST_CASE("a subset has the bootstrap's standard error of its own images, a whole set the reason why it has none") {
+  Gate gate;
+  gate.validate(kNoFault);
+  const ExactnessRecord whole = gate.check();
+  CHECK_FALSE(whole.map50_95_se.value);
+  CHECK(whole.map50_95_se.reason == "not measured (every image is scored)");
+  Gate part;
+  part.spec().validation.subset_count = 6;
+  part.validate(kNoFault);
+  const ExactnessRecord record = part.check();
+  const PartialScore* score = part.context().evidence->score(0);
+  REQUIRE(score != nullptr);
+  CHECK(score->matches.images.size() == 6);
+  const StandardErrors errors = bootstrap_standard_errors(score->matches, kBootstrapResamples, 0, 1);
+  CHECK(record.map50_95_se.value == errors.map50_95);
+  CHECK(record.map50_95_bias.value == errors.map50_95_bias);
 }

@@ -30,6 +30,8 @@ TEST_CASE("the bootstrap's standard error is that of a share where the metric is
   const StandardErrors errors = bootstrap_standard_errors(found_of(200, 400), 400, 1, 1);
   CHECK(errors.map50 == Approx(std::sqrt(0.25 / 400) / 2).epsilon(0.15));
   CHECK(errors.map50 == Approx(errors.map50_95));
+  // The metric is linear in the share, so that resampling moves it in neither direction: four standard errors of a mean of 400.
+  CHECK(std::abs(errors.map50_95_bias) < 4 * errors.map50_95 / 20);
 }
 
 TEST_CASE("the bootstrap's standard error is 0 where all images are alike, and equal for any number of threads") {

@@ -68,8 +68,11 @@ TEST_CASE("a broken run record is refused with the file and the field") {
   CHECK_THAT(message_of(replaced(good, "\"job_s\"", "\"jobs\"")),
              Catch::Contains("run.json: ") && Catch::Contains("job_s is missing"));
   CHECK_THAT(message_of(replaced(good, "\"epochs\": [", "\"epochs\": 3, \"x\": [")), Catch::Contains("epochs"));
-  CHECK_THAT(message_of(replaced(good, "\"schema_version\": 1", "\"schema_version\": 99")),
-             Catch::Contains("schema_version is 99"));
+  CHECK_THAT(message_of(replaced(good, "\"schema_version\": 2", "\"schema_version\": 99")),
+             Catch::Contains("made by a newer valbench: schema_version is 99"));
+  CHECK_THAT(message_of(replaced(good, "\"schema_version\": 2", "\"schema_version\": 1")),
+             Catch::Contains("made by an older valbench: schema_version is 1, this one reads 2. Run it again"));
+  CHECK_THAT(message_of(replaced(good, "\"schema_version\": 2", "\"version\": 2")), Catch::Contains("schema_version is missing"));
   CHECK_THAT(message_of("[1]"), Catch::Contains("not a JSON object"));
   CHECK_THAT(message_of("{"), Catch::Contains("not JSON"));
   fs::remove_all(folder);

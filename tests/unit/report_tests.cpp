@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
@@ -64,6 +65,20 @@ TEST_CASE("an A/A pair that was told apart warns the reader") {
     runs.push_back(test::made_up_run({.name = "b"}, round, 1.1));
   }
   CHECK_THAT(console_report(compare_sweep(runs, "a", 0.01), false), Catch::Contains("told apart"));
+}
+
+TEST_CASE("the standard error of a subset stands below the table and in both files; whole sets have none, with the reason") {
+  const auto runs = test::made_up_sweep({{.name = "rank0"}, {.name = "quarter", .exact = "not_claimed", .subset_se = 0.0125}}, 2);
+  const auto sweep = compare_sweep(runs, "rank0", 0.01);
+  const std::vector<std::string> sentences = report_sentences(sweep);
+  const auto said = std::count_if(sentences.begin(), sentences.end(), [](const std::string& sentence) {
+    return sentence.find("resampling them: 0.0125 and +0.0063 (quarter). An mAP error") != std::string::npos;
+  });
+  CHECK(said == 1);
+  for (const std::string& csv : {summary_csv(sweep), runs_csv(runs)}) {
+    CHECK_THAT(csv, Catch::Contains(",0.0125,0.00625,") && Catch::Contains("not measured (every image is scored)"));
+  }
+  CHECK_THAT(console_report(example(), false), !Catch::Contains("resampling"));
 }
 
 TEST_CASE("a cell with commas and quotes is quoted") {

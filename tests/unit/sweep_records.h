@@ -16,6 +16,7 @@ struct MadeUpStrategy {
   int interval = 1;
   double map50_95_delta = 0;
   std::string exact = "true";
+  double subset_se = 0;  ///< Above 0: a subset, and its standard error; the bias is half of it.
 };
 
 /// A run of 3 epochs on 2 ranks. All durations are scaled by `noise`.
@@ -72,6 +73,9 @@ inline RunRecord made_up_run(const MadeUpStrategy& strategy, int round, double n
   run.exactness.map50_95_delta = strategy.placement == Placement::none ? Measured::not_measured("validates nothing")
                                                                        : Measured::of(strategy.map50_95_delta);
   run.exactness.map50_delta = Measured::of(0);
+  const Measured no_subset = Measured::not_measured("not measured (every image is scored)");
+  run.exactness.map50_95_se = strategy.subset_se > 0 ? Measured::of(strategy.subset_se) : no_subset;
+  run.exactness.map50_95_bias = strategy.subset_se > 0 ? Measured::of(strategy.subset_se / 2) : no_subset;
   if (strategy.placement == Placement::none) run.exactness.exact = "not_claimed";
   return run;
 }

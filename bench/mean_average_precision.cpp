@@ -104,6 +104,12 @@ void match_and_score(benchmark::State& state) {
 
 BENCHMARK(match)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK(score)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK(bootstrap)->ArgNames({"images", "threads"})->Args({500, 1})->Args({500, 2})->Args({2500, 2})->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(bootstrap)
+    ->ArgNames({"images", "threads"})
+    ->Args({500, 1})
+    ->Args({500, 2})
+    ->Args({2500, 2})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK(match_and_score)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_MAIN();

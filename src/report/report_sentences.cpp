@@ -184,10 +184,10 @@ void say_subsets(const SweepComparison& sweep, std::vector<std::string>& out) {
     if (s.mean.map50_95_se.value && s.mean.map50_95_bias.value) subsets.push_back(&s);
   }
   if (subsets.empty()) return;
-  out.push_back("A subset's mAP50-95 depends on the images that it holds. Standard error and bias by resampling them: " +
+  out.push_back("A subset's mAP50-95 depends on the images that it holds. Standard error by resampling them: " +
                 list_of(subsets,
                         [](const StrategySummary& s) {
-                          return fmt::format("{:.4f} and {:+.4f} ({})", *s.mean.map50_95_se.value, *s.mean.map50_95_bias.value, s.strategy);
+                          return fmt::format("{} {:.4f} (bias {:+.4f})", s.strategy, *s.mean.map50_95_se.value, *s.mean.map50_95_bias.value);
                         }) +
                 ". An mAP error within twice the standard error is what another choice of images would give as well.");
 }

@@ -76,6 +76,12 @@ std::string reason_not_to_run(const RunSpec& base, const ValidationSpec& strateg
   if (strategy.placement == Placement::sharded && strategy.shard != ShardMode::batches && base.ranks == 1) {
     return "shard " + to_string(strategy.shard) + " is a way of dealing to several ranks, and there is one";
   }
+  const bool late = strategy.placement == Placement::overlapped || strategy.placement == Placement::deferred ||
+                    strategy.placement == Placement::dedicated;
+  if (strategy.score == ScoreMode::background && late) {
+    return "score background takes the metrics out of the time that training waits, and under placement " + to_string(strategy.placement) +
+           " it does not wait for them";
+  }
   RunSpec spec = base;
   spec.validation = strategy;
   // Another batch would be another training.

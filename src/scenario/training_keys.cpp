@@ -38,15 +38,17 @@ void read_freeze(const YamlSection& root, RunSpec& spec) {
 std::optional<OptionConflict> find_late_result_conflict(const RunSpec& spec) {
   const ValidationSpec& validation = spec.validation;
   const bool deferred = validation.placement == Placement::deferred;
-  if (validation.placement != Placement::overlapped && validation.placement != Placement::dedicated && !deferred) return std::nullopt;
-  const std::string who = "strategy " + validation.name + " has placement " + to_string(validation.placement);
+  const bool beside = validation.placement == Placement::overlapped || validation.placement == Placement::dedicated || deferred;
+  if (!beside && validation.score == ScoreMode::blocking) return std::nullopt;
+  const std::string who = "strategy " + validation.name + " has " +
+                          (beside ? "placement " + to_string(validation.placement) : "score " + to_string(validation.score));
   if (spec.patience > 0 && deferred) {
     return OptionConflict{"patience", "early stopping goes by results while the training runs, and " + who + ", whose results come after it",
                           "0, or a placement that validates during the training"};
   }
   if (spec.image_weights) {
     return OptionConflict{"image_weights", "images are drawn by the last epoch's result, and " + who + ", whose results come later",
-                          "false, or placement rank0 or sharded"};
+                          beside ? "false, or placement rank0 or sharded" : "false, or score blocking"};
   }
   return std::nullopt;
 }

@@ -25,16 +25,6 @@ void read_subset(const YamlSection& section, ValidationSpec& spec) {
   spec.subset_fraction = value > 1 ? 1.0 : value;
 }
 
-/// Values that scenarios may name and the trainer does not follow yet. A line goes when its value is followed.
-void refuse_unfollowed(const YamlSection& section, const ValidationSpec& spec) {
-  const auto refuse = [&](bool given, const char* key, const std::string& allowed) {
-    if (given) section.fail(key, "is not followed yet", allowed);
-  };
-  refuse(spec.plots, "plots", "false");
-  refuse(spec.save_json, "save_json", "false");
-  refuse(spec.score != ScoreMode::blocking, "score", "blocking");
-}
-
 }  // namespace
 
 const std::vector<std::string>& validation_keys() {
@@ -77,7 +67,6 @@ void read_validation(const YamlSection& section, ValidationSpec& spec) {
   section.choice("loader", spec.loader);
   section.choice("cache", spec.cache);
   section.integer("workers", spec.workers, 0, 1024);
-  refuse_unfollowed(section, spec);
   const bool scores_copy = spec.placement == Placement::overlapped || spec.placement == Placement::deferred;
   if (spec.ema == EmaUse::in_place && scores_copy) {
     section.fail("ema", "in_place rounds the averaged weights by scoring them, and placement " + to_string(spec.placement) + " scores a copy",

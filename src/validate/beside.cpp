@@ -8,6 +8,7 @@
 #include <exception>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -70,7 +71,8 @@ class BesideStrategy final : public DealtStrategy {
     const ScopedSpan span(tracer, Phase::val_epoch, snapshot.epoch);
     const std::int64_t begin_ns = now_ns();
     std::exception_ptr failure;
-    const Part mine = score_part(snapshot, failure);
+    FoundDetections found = files().none_yet();
+    const Part mine = score_part(snapshot, found, failure);
     if (failure && context().stop.stop_requested()) std::rethrow_exception(failure);
     std::vector<PartialScore> parts;
     {
@@ -83,14 +85,15 @@ class BesideStrategy final : public DealtStrategy {
       }
     }
     if (failure) std::rethrow_exception(failure);
-    if (context().communicator.rank() == 0) finish(snapshot, parts, begin_ns);
+    found = files().gather(context().communicator, std::move(found));
+    if (context().communicator.rank() == 0) finish(snapshot, std::move(parts), std::move(found), begin_ns);
   }
 
  private:
-  Part score_part(const ModelSnapshot& snapshot, std::exception_ptr& failure) {
+  Part score_part(const ModelSnapshot& snapshot, FoundDetections& found, std::exception_ptr& failure) {
     try {
       scorer().load(snapshot.state);
-      PartialScore score = score_share();
+      PartialScore score = score_share(found);
       // Of what was scored, afterwards: nobody wrote to it in the meantime.
       return {{}, flat_checksum(snapshot.state), std::move(score)};
     } catch (const std::exception& error) {

@@ -14,8 +14,8 @@ DealtStrategy::DealtStrategy(const ValidationContext& given) : BlockingStrategy(
   use_batches(shard_.batches);
 }
 
-PartialScore DealtStrategy::score_share() {
-  PartialScore mine = scorer().score();
+PartialScore DealtStrategy::score_share(FoundDetections& found) {
+  PartialScore mine = scorer().score(files().sink(found));
   if (!shard_.repeated.empty()) {
     separate_repetitions(shard_, static_cast<std::int64_t>(context().dataset->images.size()), context().communicator.rank(),
                          context().communicator.world_size(), mine);

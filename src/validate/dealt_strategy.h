@@ -12,8 +12,8 @@ class DealtStrategy : public BlockingStrategy {
   explicit DealtStrategy(const ValidationContext& context);
 
  protected:
-  /// Scores this rank's part with the weights that scorer() has loaded.
-  PartialScore score_share();
+  /// Scores this rank's part with the weights that scorer() has loaded; `found` begins as files().none_yet().
+  PartialScore score_share(FoundDetections& found);
 
  private:
   Shard shard_;

@@ -9,12 +9,24 @@
 #include "validate/native_boxes.h"
 
 namespace valbench {
+namespace {
+
+/// Read from the device at once.
+std::vector<BatchLoss> losses_of(const std::vector<at::Tensor>& batches, std::span<const BatchPlan> plan) {
+  const at::Tensor items = at::stack(batches).to(at::kFloat).cpu();
+  const float* values = items.const_data_ptr<float>();
+  std::vector<BatchLoss> losses;
+  for (std::size_t b = 0; b < plan.size(); ++b) losses.push_back({plan[b].index, {values[3 * b], values[3 * b + 1], values[3 * b + 2]}});
+  return losses;
+}
+
+}  // namespace
 
 Evaluator::Evaluator(std::optional<DetectionLoss> loss, EvaluatorOptions options, Tracer& tracer)
     : loss_(std::move(loss)), options_(std::move(options)), tracer_(tracer) {}
 
 PartialScore Evaluator::score(DetectionModel& model, DataLoader& loader, std::span<const BatchPlan> plan,
-                              const DetectionSink& sink) {
+                              const DetectionSink& sink, std::vector<UnmatchedBatch>* unmatched) {
   const c10::InferenceMode no_gradients;
   PartialScore score;
   std::vector<at::Tensor> loss_items;
@@ -57,27 +69,26 @@ PartialScore Evaluator::score(DetectionModel& model, DataLoader& loader, std::sp
     }
     const ScopedSpan span(tracer_, Phase::val_match, expected.index);
     score.pixels += batch->images.size(0) * batch->images.size(2) * batch->images.size(3);
-    match_batch(*batch, std::move(nms), score, sink);
-  }
-  if (!loss_items.empty()) {
-    const at::Tensor items = at::stack(loss_items).to(at::kFloat).cpu();
-    const float* values = items.const_data_ptr<float>();
-    for (std::size_t b = 0; b < plan.size(); ++b) {
-      score.losses.push_back({plan[b].index, {values[3 * b], values[3 * b + 1], values[3 * b + 2]}});
+    UnmatchedBatch found{batch->targets, std::move(batch->geometry), static_cast<int>(batch->images.size(2)),
+                         static_cast<int>(batch->images.size(3)), std::move(nms)};
+    if (unmatched != nullptr) {
+      unmatched->push_back(std::move(found));
+    } else {
+      match(std::move(found), score, sink);
     }
   }
+  if (!loss_items.empty()) score.losses = losses_of(loss_items, plan);
   return score;
 }
 
-void Evaluator::match_batch(const Batch& batch, NmsResult nms, PartialScore& score, const DetectionSink& sink) const {
-  const auto height = static_cast<int>(batch.images.size(2));
-  const auto width = static_cast<int>(batch.images.size(3));
+void Evaluator::match(UnmatchedBatch batch, PartialScore& score, const DetectionSink& sink) const {
+  NmsResult& nms = batch.nms;
   std::vector<std::vector<Label>> labels(batch.geometry.size());
   const float* row = batch.targets.const_data_ptr<float>();
   for (std::int64_t i = 0; i < batch.targets.size(0); ++i, row += 6) {
     const auto image = static_cast<std::size_t>(row[0]);
     const float cls = options_.single_cls ? 0 : row[1];
-    labels[image].push_back(native_label(cls, row[2], row[3], row[4], row[5], height, width, batch.geometry[image]));
+    labels[image].push_back(native_label(cls, row[2], row[3], row[4], row[5], batch.height, batch.width, batch.geometry[image]));
   }
   for (std::size_t i = 0; i < batch.geometry.size(); ++i) {
     for (Detection& d : nms.images[i]) {

@@ -27,6 +27,14 @@ struct EvaluatorOptions {
   std::stop_token stop = {};  ///< Asked before every batch; when it says so score() throws.
 };
 
+/// What was detected in a batch, not matched with its labels yet. Host memory.
+struct UnmatchedBatch {
+  at::Tensor targets;  ///< As in Batch.
+  std::vector<ImageGeometry> geometry;
+  int height = 0, width = 0;  ///< Of the network's input.
+  NmsResult nms;
+};
+
 class Evaluator {
  public:
   /// \param loss absent: no validation loss.
@@ -35,10 +43,13 @@ class Evaluator {
   /// Scores what `loader` hands out, which are the batches of `plan` in order. The model's dtype and device must be the options'.
   /// The detections and labels of every image are also handed to `sink` when there is one (original pixels, NMS order).
   using DetectionSink = std::function<void(std::int64_t image, std::span<const Detection>, std::span<const Label>)>;
-  PartialScore score(DetectionModel& model, DataLoader& loader, std::span<const BatchPlan> plan, const DetectionSink& sink = {});
+  /// \param unmatched where given, takes the batches instead of their being matched: match() is left to the caller, and any thread may do it.
+  PartialScore score(DetectionModel& model, DataLoader& loader, std::span<const BatchPlan> plan, const DetectionSink& sink = {},
+                     std::vector<UnmatchedBatch>* unmatched = nullptr);
+  /// Adds a batch's matches to the score.
+  void match(UnmatchedBatch batch, PartialScore& score, const DetectionSink& sink = {}) const;
 
  private:
-  void match_batch(const Batch& batch, NmsResult nms, PartialScore& score, const DetectionSink& sink) const;
 
   std::optional<DetectionLoss> loss_;
   EvaluatorOptions options_;

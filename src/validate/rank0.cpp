@@ -18,8 +18,13 @@ class Rank0Strategy final : public BlockingStrategy {
     const ScopedSpan span(context().tracer, Phase::val_epoch, snapshot.epoch);
     const std::int64_t begin_ns = now_ns();
     scorer().load(snapshot.state);
-    const PartialScore parts[] = {scorer().score()};
-    finish(snapshot, parts, begin_ns);
+    if (finishes_beside()) {
+      finish_unmatched(snapshot, scorer().score_unmatched(), begin_ns);
+    } else {
+      FoundDetections found = files().none_yet();
+      std::vector<PartialScore> parts{scorer().score(files().sink(found))};
+      finish(snapshot, std::move(parts), std::move(found), begin_ns);
+    }
     if (context().communicator.world_size() == 1 || warned_) return;
     warned_ = true;  // After the first validation: the run is young then.
     if (const std::string text = group_timeout_warning(seconds_between(begin_ns, now_ns())); !text.empty()) log_warning(text);

@@ -111,10 +111,24 @@ void SnapshotScorer::keep_on_device(const ValidationContext& context) {
 
 std::unique_ptr<DataLoader> SnapshotScorer::make_loader() const { return make_validation_loader(dataset_, batches_, loader_options_); }
 
-PartialScore SnapshotScorer::score() {
-  if (loader_life_ == LoaderLife::persistent) return evaluator_->score(*model_, *loader_, batches_);
+PartialScore SnapshotScorer::run(const Evaluator::DetectionSink& sink, std::vector<UnmatchedBatch>* unmatched) {
+  if (loader_life_ == LoaderLife::persistent) return evaluator_->score(*model_, *loader_, batches_, sink, unmatched);
   const std::unique_ptr<DataLoader> loader = make_loader();
-  return evaluator_->score(*model_, *loader, batches_);
+  return evaluator_->score(*model_, *loader, batches_, sink, unmatched);
+}
+
+UnmatchedScore SnapshotScorer::score_unmatched() {
+  UnmatchedScore result;
+  result.score = run({}, &result.batches);
+  return result;
+}
+
+PartialScore SnapshotScorer::match(UnmatchedScore score, const Evaluator::DetectionSink& sink, Tracer& tracer) const {
+  for (std::size_t b = 0; b < score.batches.size(); ++b) {
+    const ScopedSpan span(tracer, Phase::val_match, static_cast<std::int64_t>(b));
+    evaluator_->match(std::move(score.batches[b]), score.score, sink);
+  }
+  return std::move(score.score);
 }
 
 }  // namespace valbench

@@ -50,6 +50,12 @@ inline int score_threads(const RunSpec& spec) {
   return spec.validation.score_threads > 0 ? spec.validation.score_threads : spec.torch_threads;
 }
 
+/// A score whose detections have not been matched with their labels yet.
+struct UnmatchedScore {
+  PartialScore score;  ///< Losses and pixels.
+  std::vector<UnmatchedBatch> batches;
+};
+
 /// A model instance of its own that snapshots are loaded into, and a loader over some of the plan's batches.
 class SnapshotScorer {
  public:
@@ -61,13 +67,19 @@ class SnapshotScorer {
   void load(const at::Tensor& state);
   /// An uninitialised flat float32 state, to receive a broadcast into.
   at::Tensor empty_state() const;
-  PartialScore score();
+  /// \param sink as Evaluator's.
+  PartialScore score(const Evaluator::DetectionSink& sink = {}) { return run(sink, nullptr); }
+  /// Does all but the matching.
+  UnmatchedScore score_unmatched();
+  /// Does the matching; any thread may call it, with its own tracer.
+  PartialScore match(UnmatchedScore score, const Evaluator::DetectionSink& sink, Tracer& tracer) const;
   /// The model's flat state, in the plan's dtype.
   const at::Tensor& state() const { return flat_; }
 
  private:
   void keep_on_device(const ValidationContext& context);
   std::unique_ptr<DataLoader> make_loader() const;
+  PartialScore run(const Evaluator::DetectionSink& sink, std::vector<UnmatchedBatch>* unmatched);
 
   std::shared_ptr<const YoloDataset> dataset_;
   ValidationLoaderOptions loader_options_;

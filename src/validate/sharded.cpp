@@ -27,13 +27,15 @@ class ShardedStrategy final : public DealtStrategy {
     } else {
       scorer().load(snapshot.state);
     }
-    const PartialScore mine = score_share();
+    FoundDetections found = files().none_yet();
+    const PartialScore mine = score_share(found);
     std::vector<PartialScore> parts;
     {
       const ScopedSpan gather_span(tracer, Phase::val_gather, snapshot.epoch);
       for (const auto& bytes : communicator.gather_bytes(pack_score(mine), 0)) parts.push_back(unpack_score(bytes));
+      found = files().gather(communicator, std::move(found));
     }
-    if (communicator.rank() == 0) finish(snapshot, parts, begin_ns);
+    if (communicator.rank() == 0) finish(snapshot, std::move(parts), std::move(found), begin_ns);
   }
 
  private:

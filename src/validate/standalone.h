@@ -19,6 +19,7 @@
 #include "metrics/mean_average_precision.h"
 #include "record/run_record.h"
 #include "scenario/val_spec.h"
+#include "validate/image_detections.h"
 
 namespace valbench {
 
@@ -30,12 +31,6 @@ struct StandaloneContext {
   DetectionModel& model;  ///< Fused, on `device`, fp16 where spec.half asks for it: see prepare_for_validation().
   c10::Device device;
   std::function<void(std::int64_t batch, std::int64_t batches)> progress;  ///< May be empty.
-};
-
-/// The detections of one image, original pixels, NMS order.
-struct ImageDetections {
-  std::int64_t image = 0;  ///< Index in the data set.
-  std::vector<Detection> detections;
 };
 
 struct StandaloneResult {

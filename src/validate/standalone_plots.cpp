@@ -56,18 +56,22 @@ CurvesPlot labelled_plot(const CurvePicture& picture, const StandaloneResult& re
 
 }  // namespace
 
+void write_curve_pictures(const StandaloneResult& result, const std::filesystem::path& folder, std::vector<std::string>& warnings) {
+  for (const CurvePicture& picture : {kPrecisionRecall, kF1, kPrecision, kRecall}) {
+    if (result.curves.empty()) break;
+    draw_or_warn(picture.file, warnings, [&] { write_curves_png(folder / picture.file, labelled_plot(picture, result)); });
+  }
+  draw_or_warn("confusion_matrix.png", warnings, [&] {
+    write_confusion_matrix_png(folder / "confusion_matrix.png", result.confusion, result.names);
+  });
+}
+
 std::vector<std::string> write_standalone_pictures(const StandaloneResult& result, const ValSpec& spec,
                                                    const std::shared_ptr<const YoloDataset>& dataset,
                                                    const std::vector<BatchPlan>& plan) {
   std::vector<std::string> warnings;
   if (!spec.plots) return warnings;
-  for (const CurvePicture& picture : {kPrecisionRecall, kF1, kPrecision, kRecall}) {
-    if (result.curves.empty()) break;
-    draw_or_warn(picture.file, warnings, [&] { write_curves_png(spec.folder / picture.file, labelled_plot(picture, result)); });
-  }
-  draw_or_warn("confusion_matrix.png", warnings, [&] {
-    write_confusion_matrix_png(spec.folder / "confusion_matrix.png", result.confusion, result.names);
-  });
+  write_curve_pictures(result, spec.folder, warnings);
   write_val_batches(result.detections, result.names, dataset, plan, spec.workers, spec.folder, warnings);
   return warnings;
 }

@@ -35,6 +35,7 @@ ValidationServer::ValidationServer(const ValidationContext& context)
       link_(make_snapshot_group(context.communicator, context.spec), context.communicator.open_store()),
       validators_(context.communicator.make_group("validators", validators_of(context.spec))),
       plan_(make_scoring_plan(context, context.spec.validation)),
+      files_(context_, plan_),
       scorer_(context, plan_,
               share_of_batches(plan_.batches, context.spec.validation.shard, validators_.rank(), validators_.world_size())),
       received_(scorer_.empty_state()),
@@ -85,21 +86,33 @@ void ValidationServer::score(const ValidatorOrder& order) {
   }
   scorer_.load(received_);
   WeightsGuard guard({{"the snapshot", received_}, {"the validated model", scorer_.state()}}, context_.spec.verify, tracer, off_clock_ns_);
-  const PartialScore mine = scorer_.score();
+  FoundDetections found = files_.none_yet();
+  const PartialScore mine = scorer_.score(files_.sink(found));
   append(invalid_reasons_, guard.changes(context_.communicator.rank(), order.epoch));
   std::vector<PartialScore> parts;
   {
     const ScopedSpan span(tracer, Phase::val_gather, order.epoch);
     for (const auto& bytes : validators_.gather_bytes(pack_score(mine), 0)) parts.push_back(unpack_score(bytes));
+    found = files_.gather(validators_, std::move(found));
   }
-  if (validators_.rank() != 0) return;
-  const ScopedSpan span(tracer, Phase::val_metrics, order.epoch);
-  PartialScore merged = merge_scores(parts);
-  ValidationRecord result = summarize_score(merged, score_threads(context_.spec));
+  if (validators_.rank() == 0) answer(order, checksum, parts, found, begin_ns);
+}
+
+void ValidationServer::answer(const ValidatorOrder& order, const std::string& checksum, std::span<const PartialScore> parts,
+                              const FoundDetections& found, std::int64_t begin_ns) {
+  PartialScore merged;
+  std::vector<ClassCurves> curves;
+  ValidationRecord result;
+  {
+    const ScopedSpan span(context_.tracer, Phase::val_metrics, order.epoch);
+    merged = merge_scores(parts);
+    result = files_.summarize(merged, curves);
+  }
   result.epoch = order.epoch;
   result.weights_checksum = checksum;
   result.batch_size = plan_.batch_size;
   result.precision_used = plan_.precision;
+  files_.write(result, curves, found, context_.tracer);
   result.seconds = seconds_between(begin_ns + off_clock_ns_, now_ns());
   link_.answer(result);
   kept_.keep(order.epoch, std::move(merged));

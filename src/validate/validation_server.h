@@ -4,11 +4,13 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "validate/kept_scores.h"
 #include "validate/scorer.h"
+#include "validate/validation_files.h"
 #include "validate/validator_link.h"
 
 namespace valbench {
@@ -30,11 +32,15 @@ class ValidationServer {
 
  private:
   void score(const ValidatorOrder& order);
+  /// The first validator's.
+  void answer(const ValidatorOrder& order, const std::string& checksum, std::span<const PartialScore> parts, const FoundDetections& found,
+              std::int64_t begin_ns);
 
   ValidationContext context_;
   TrainerLink link_;
   Communicator& validators_;
   ScoringPlan plan_;
+  ValidationFiles files_;
   SnapshotScorer scorer_;
   at::Tensor received_;
   KeptScores kept_;  ///< The first validator's.

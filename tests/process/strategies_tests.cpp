@@ -7,6 +7,7 @@
 #include <opencv2/core.hpp>
 #include <ostream>
 
+#include "base/file.h"
 #include "data/image_file.h"
 #include "tests/process/sweep_sandbox.h"
 #include "tests/support/catch.h"
@@ -244,6 +245,100 @@ TEST_CASE("dedicated: W - k ranks train what as many ranks train under rank0, an
     check_rows(dedicated, split);
     check_scored_or_skipped(dedicated, reference);
     CHECK(dedicated.validations.back().batch_size == reference.validations.back().batch_size);
+  }
+}
+
+namespace {
+
+/// 2 epochs on 3 ranks, batches of 2 validation images. Under dedicated two ranks train, which is another training.
+std::string side_work_scenario(const std::vector<std::string>& strategies) {
+  std::string text = "name: side\ndata: set/data.yaml\nimgsz: 64\nepochs: 2\nbatch_size: 6\nranks: 3\ndevice: cpu\nthreads: 1\nrounds: 1\n"
+                     "verify: all\nvalidation: {batch_size: 2}\nstrategies:\n  - {name: rank0}\n";
+  for (const std::string& strategy : strategies) text += "  - {name: " + strategy + "}\n";
+  return text;
+}
+
+fs::path files_of(const SweepSandbox& sandbox, const std::string& run, int epoch) {
+  return sandbox.out() / run / "validations" / ("epoch" + std::to_string(epoch));
+}
+
+void check_same_validations(const RunRecord& record, const RunRecord& reference) {
+  CHECK(record.train_checksums == reference.train_checksums);
+  CHECK(record.invalid_reasons.empty());
+  CHECK(record.exactness.exact == "true");
+  REQUIRE(record.validations.size() == reference.validations.size());
+  for (std::size_t i = 0; i < record.validations.size(); ++i) CHECK(result_of(record.validations[i]) == result_of(reference.validations[i]));
+}
+
+/// Both axes of one validation: every detection is in the file, in the order of the batches, whoever found it.
+void check_files(const fs::path& folder, const fs::path& reference, const ValidationRecord& validation) {
+  INFO(folder);
+  const std::string predictions = read_file(folder / "predictions.json");
+  CHECK(occurrences(predictions, "\"image_id\"") == validation.detections);
+  CHECK(predictions == read_file(reference / "predictions.json"));
+  CHECK(read_file(folder / "confusion_matrix.csv") == read_file(reference / "confusion_matrix.csv"));
+  CHECK(read_file(folder / "confusion_matrix.png") == read_file(reference / "confusion_matrix.png"));
+  CHECK(fs::exists(folder / "PR_curve.png") == fs::exists(folder / "PR_curve.csv"));
+}
+
+}  // namespace
+
+TEST_CASE("pictures and detections of every validation lie in the run's folder, equal under every placement, and change no number") {
+  const std::string files = ", plots: true, save_json: true";
+  const SweepSandbox sandbox(side_work_scenario({"drawn" + files, "sharded, placement: sharded" + files, "overlapped, placement: overlapped" + files,
+                                                 "deferred, placement: deferred" + files, "dedicated, placement: dedicated, interval: 2" + files,
+                                                 "json, placement: sharded, save_json: true, interval: 2"}));
+  make_images(sandbox);
+  const Outcome outcome = sandbox.sweep();
+  INFO(outcome.output);
+  REQUIRE(outcome.code == 0);
+  const RunRecord rank0 = sandbox.record("r00-rank0");
+  CHECK_FALSE(fs::exists(sandbox.out() / "r00-rank0/validations"));
+  for (const std::string name : {"drawn", "sharded", "overlapped", "deferred"}) {
+    INFO(name);
+    const RunRecord record = sandbox.record("r00-" + name);
+    check_same_validations(record, rank0);
+    for (const ValidationRecord& validation : record.validations) {
+      check_files(files_of(sandbox, "r00-" + name, validation.epoch), files_of(sandbox, "r00-drawn", validation.epoch), validation);
+      const EpochRecord& row = record.epochs.at(static_cast<std::size_t>(3 * validation.epoch));
+      const auto& phases = validation.phase_s.empty() ? row.phase_s : validation.phase_s;
+      CHECK(phases.contains("val.plots"));
+      CHECK(phases.contains("val.json"));
+    }
+  }
+  const RunRecord dedicated = sandbox.record("r00-dedicated");
+  const fs::path folder = files_of(sandbox, "r00-dedicated", 1);
+  check_files(folder, folder, dedicated.validations.at(0));
+  CHECK(fs::exists(files_of(sandbox, "r00-json", 1) / "predictions.json"));
+  CHECK_FALSE(fs::exists(files_of(sandbox, "r00-json", 1) / "confusion_matrix.csv"));
+}
+
+TEST_CASE("score background: what follows the network is done beside training, late or not, and is rank0's bit for bit") {
+  const std::string background = ", score: background";
+  const SweepSandbox sandbox(side_work_scenario({"beside" + background, "shared, placement: sharded, plots: true, save_json: true" + background,
+                                                 "drawn, plots: true, save_json: true" + background, "reference, plots: true, save_json: true",
+                                                 "both, placement: overlapped" + background}));
+  make_images(sandbox);
+  const Outcome outcome = sandbox.sweep({"--set", "patience=1"});
+  INFO(outcome.output);
+  REQUIRE(outcome.code == 0);
+  CHECK_THAT(unwrapped(outcome.output), Catch::Contains("score background takes the metrics out of the time that training waits"));
+  CHECK_FALSE(fs::exists(sandbox.out() / "r00-both"));
+  const RunRecord rank0 = sandbox.record("r00-rank0");
+  for (const std::string name : {"beside", "shared", "drawn"}) {
+    INFO(name);
+    const RunRecord record = sandbox.record("r00-" + name);
+    check_same_validations(record, rank0);
+    for (const ValidationRecord& validation : record.validations) {
+      CHECK(validation.phase_s.contains("val.metrics"));
+      CHECK(validation.phase_s.contains("val.match") == (name != "shared"));
+      CHECK_FALSE(validation.phase_s.contains("val.forward"));
+      const EpochRecord& row = record.epochs.at(static_cast<std::size_t>(3 * validation.epoch));
+      CHECK(row.phase_s.contains("val.nms"));
+      CHECK_FALSE(row.phase_s.contains("val.metrics"));
+      if (name == "beside") continue;
+      check_files(files_of(sandbox, "r00-" + name, validation.epoch), files_of(sandbox, "r00-reference", validation.epoch), validation);
+    }
   }
 }
 

@@ -40,7 +40,7 @@ class WrongStrategy final : public BlockingStrategy {
       parts.push_back(scorer().score());
     }
     fault_(parts);
-    finish(snapshot, parts, 0);
+    finish(snapshot, std::move(parts), {}, 0);
   }
 
  private:

@@ -72,7 +72,7 @@ TEST_CASE("the standard error of a subset stands below the table and in both fil
   const auto sweep = compare_sweep(runs, "rank0", 0.01);
   const std::vector<std::string> sentences = report_sentences(sweep);
   const auto said = std::count_if(sentences.begin(), sentences.end(), [](const std::string& sentence) {
-    return sentence.find("resampling them: 0.0125 and +0.0063 (quarter). An mAP error") != std::string::npos;
+    return sentence.find("resampling them: quarter 0.0125 (bias +0.0063). An mAP error") != std::string::npos;
   });
   CHECK(said == 1);
   for (const std::string& csv : {summary_csv(sweep), runs_csv(runs)}) {

@@ -134,6 +134,16 @@ TEST_CASE("axes multiply the strategies, the first axis slowest") {
   CHECK(points[5].shape == BatchShape::square);
 }
 
+TEST_CASE("background scoring of a placement that does not make training wait is skipped with the reason") {
+  Scenario scenario = three_strategies();
+  scenario.strategies[1].score = scenario.strategies[2].score = ScoreMode::background;
+  scenario.strategies[2].placement = Placement::deferred;
+  const SweepPlan plan = plan_sweep(scenario, "/tmp/out");
+  REQUIRE(plan.skipped.size() == 1);
+  CHECK(plan.skipped[0].strategy == "every 2nd epoch");
+  CHECK_THAT(plan.skipped[0].reason, Contains("score background") && Contains("under placement deferred it does not wait for them"));
+}
+
 TEST_CASE("a strategy whose training ranks cannot share the batch evenly is skipped with the reason, not given another batch") {
   Scenario scenario = three_strategies();
   scenario.base.ranks = 3, scenario.base.batch_size = 9;

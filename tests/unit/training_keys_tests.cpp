@@ -81,6 +81,8 @@ TEST_CASE("options that make no sense together are refused with the line and the
   CHECK_THAT(error_of("validation: {placement: deferred}\npatience: 5\n"), Contains("patience = 5") && Contains("placement deferred"));
   CHECK_THAT(error_of("validation: {placement: overlapped}\nimage_weights: true\n"),
              Contains("image_weights = true") && Contains("placement overlapped"));
+  CHECK_THAT(error_of("validation: {score: background}\nimage_weights: true\n"),
+             Contains("image_weights = true") && Contains("score background"));
   CHECK_THAT(error_of("validation: {placement: overlapped, ema: in_place}\n"), Contains("ema = in_place") && Contains("scores a copy"));
   CHECK_THAT(error_of("save_period: 2\nsave_checkpoints: false\n"), Contains("save_period = 2"));
   CHECK_THAT(error_of("optimizer: RMSprop\n"), Contains("SGD, Adam, AdamW"));

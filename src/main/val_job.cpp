@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "train/machine.h"
+#include "train/rank_agreement.h"
 #include "validate/standalone_files.h"
 #include "validate/standalone_plots.h"
 #include "validate/weights_model.h"
@@ -39,6 +40,7 @@ void run_val_job(const ValSpec& spec, Communicator& communicator, c10::Device de
   const DataConfig data = read_data_config(spec.data);
   const WeightsModel loaded = load_weights_model(spec.weights);
   auto scanned = std::make_shared<YoloDataset>(load_yolo_dataset(data, split_of(spec.task), std::max(1, spec.workers), {.single_cls = spec.single_cls}));
+  agree_on_data(communicator, nullptr, scanned.get());
   check_classes(spec, *loaded.model, *scanned);
   if (!spec.single_cls && loaded.names.size() == scanned->names.size()) scanned->names = loaded.names;
   prepare_for_validation(*loaded.model, spec.half, device);

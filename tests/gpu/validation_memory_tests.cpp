@@ -1,5 +1,6 @@
 // validation.batch_size max and validation.cache gpu on a real GPU.
 #include <ATen/ATen.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 
 #include <algorithm>
 
@@ -88,7 +89,7 @@ TEST_CASE("batch_size max is bounded by the memory that is free, and by the imag
   // Nearly everything is taken: two GiB are left.
   const auto hog_mib = static_cast<std::int64_t>(free_gpu_mib(kGpu)) - 2048;
   REQUIRE(hog_mib > 0);
-  const at::Tensor hog = at::empty({hog_mib * 1024 * 1024}, at::TensorOptions(kGpu).dtype(at::kByte));
+  at::Tensor hog = at::empty({hog_mib * 1024 * 1024}, at::TensorOptions(kGpu).dtype(at::kByte));
   rank.memory = settle_validation_memory(rank.context());
   const int tight = rank.memory.largest_batch;
   INFO(rank.memory.warnings->front());
@@ -103,6 +104,8 @@ TEST_CASE("batch_size max is bounded by the memory that is free, and by the imag
   rank.spec.validation.placement = Placement::rank0;
   rank.spec.validation.cache = ValidationCache::gpu;
   CHECK(settle_validation_memory(rank.context()).largest_batch <= tight);
+  hog.reset();
+  c10::cuda::CUDACachingAllocator::emptyCache();  // The ranks of the next case need it.
 }
 
 TEST_CASE("under every placement, two ranks on one GPU settle one batch, keep their batches, and are exact") {

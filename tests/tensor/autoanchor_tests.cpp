@@ -177,7 +177,7 @@ TEST_CASE("hyp anchors gives placeholders, which are fitted, or refused where no
 }
 
 TEST_CASE("the anchors of weights replace the model's, but with keep_anchors (--cfg) or hyp anchors") {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   RunSpec spec = spec_of();
   const auto fitted = build_model(spec, 1);
   for (StateEntry& entry : fitted->state()) {

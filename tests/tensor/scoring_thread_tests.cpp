@@ -12,7 +12,7 @@ using namespace valbench;
 
 namespace {
 
-constexpr c10::Device kCpu(c10::DeviceType::CPU);
+const c10::Device kCpu(c10::DeviceType::CPU);
 
 ValidationResult result_of(int epoch) { return {.record = {.epoch = epoch}}; }
 

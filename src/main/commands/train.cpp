@@ -95,8 +95,10 @@ PlannedTraining plan_training(const TrainArguments& command_line) {
 }
 
 void write_inputs(const PlannedTraining& plan, const RunSpec& spec) {
+  const bool begun_by_yolov5 = plan.choice == FolderChoice::resume && !is_file(spec.folder / kSpecFile);
   write_run_spec(spec, spec.folder / kSpecFile);
   write_val_spec(closing_val_spec(spec, !plan.arguments.flag("noplots")), spec.folder / kValSpecFile);
+  if (begun_by_yolov5) return;  // Its opt.yaml and hyp.yaml have keys of its own.
   RunSpec begun = spec;
   begun.weights = plan.start_weights;
   // Of a continued training too: what was given anew holds for the next --resume as well.

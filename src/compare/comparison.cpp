@@ -306,6 +306,29 @@ void find_noise_floor(const std::vector<Group>& groups, SweepComparison& result)
   }
 }
 
+/// Two names of one strategy must not differ. Where their interval leaves 1 out, the rounds hold a disturbance that no interval of theirs
+/// knows of, so that no verdict may rest on a difference as small. Two strategies alone (`compare`) have nothing beside them to judge.
+void hold_against_noise(SweepComparison& result) {
+  if (result.strategies.size() < 3) return;
+  const auto decided = [](const StrategySummary& s) { return s.paired && (s.verdict == Verdict::faster || s.verdict == Verdict::slower); };
+  const auto distance = [](const StrategySummary& s) { return std::abs(std::log(s.paired->ratio)); };
+  const StrategySummary* worst = nullptr;
+  for (const StrategySummary& s : result.strategies) {
+    if (s.same_as_baseline && decided(s) && (worst == nullptr || distance(s) > distance(*worst))) worst = &s;
+  }
+  if (worst == nullptr) return;
+  const double disturbance = distance(*worst);
+  const std::string size = fmt::format("{:.1f} %", 100 * std::expm1(disturbance));
+  result.notes.push_back(fmt::format("Warning: {} is {} under another name, and its times differ by {}: the machine was disturbed. Verdicts "
+                                     "are given to larger differences only.",
+                                     worst->strategy, result.baseline, size));
+  for (StrategySummary& s : result.strategies) {
+    if (!decided(s) || distance(s) > disturbance) continue;
+    s.verdict = Verdict::ambiguous;
+    s.reasons.push_back("equal strategies differ by " + size + " in these rounds");
+  }
+}
+
 }  // namespace
 
 SweepComparison compare_sweep(const std::vector<RunRecord>& runs, const std::string& baseline, double margin) {
@@ -340,6 +363,7 @@ SweepComparison compare_sweep(const std::vector<RunRecord>& runs, const std::str
     compare_group(groups.front(), group, result.margin, result.confidence, summary);
   }
   find_noise_floor(groups, result);
+  hold_against_noise(result);
   collect_notes(runs, result);
   return result;
 }

@@ -48,6 +48,27 @@ TEST_CASE("one strategy under two names is the same, and gives the noise floor")
   CHECK(sweep.margin == 0.01);
 }
 
+TEST_CASE("where two names of one strategy differ, smaller differences get no verdict, and larger ones keep theirs") {
+  std::vector<RunRecord> runs =
+      made_up_sweep({{.name = "rank0"}, {.name = "again"}, {.name = "a little", .val_s = 4.7}, {.name = "much", .val_s = 1}}, 6);
+  CHECK(row(compare_sweep(runs, "rank0", 0.01), "a little").verdict == Verdict::faster);
+  for (RunRecord& run : runs) {
+    if (run.spec.validation.name == "again") run.job_s *= 0.95;
+  }
+  const SweepComparison sweep = compare_sweep(runs, "rank0", 0.01);
+  CHECK(row(sweep, "again").verdict == Verdict::ambiguous);
+  CHECK_THAT(reasons_of(row(sweep, "again")), Catch::Contains("equal strategies differ by 5.") && Catch::Contains(" % in these rounds"));
+  CHECK(row(sweep, "a little").verdict == Verdict::ambiguous);
+  CHECK(row(sweep, "much").verdict == Verdict::faster);
+  CHECK_THAT(sweep.notes.at(0), Catch::Contains("again is rank0 under another name"));
+  // Two alone are a comparison, not its noise.
+  std::vector<RunRecord> two;
+  for (const RunRecord& run : runs) {
+    if (run.spec.validation.name == "rank0" || run.spec.validation.name == "again") two.push_back(run);
+  }
+  CHECK(row(compare_sweep(two, "rank0", 0.01), "again").verdict == Verdict::faster);
+}
+
 TEST_CASE("exactly equal times are never faster or slower") {
   std::vector<RunRecord> runs;
   for (int round = 0; round < 6; ++round) {

@@ -49,6 +49,13 @@ void report_failure(const std::filesystem::path& folder, int rank, const std::st
   }
 }
 
+/// For whoever finds that this rank cannot go on while its own thread stands still.
+[[noreturn]] void end_process(const std::filesystem::path& folder, int rank, const std::string& place, const std::string& message) {
+  report_failure(folder, rank, place, message);
+  std::fflush(nullptr);
+  _exit(4);
+}
+
 /// Runs `work`; what it throws is reported and becomes an exit code.
 template <class Work>
 int guarded(const ThisRank& self, const Work& work) {
@@ -74,9 +81,7 @@ int guarded(const ThisRank& self, const Work& work) {
 /// The collective checker of this rank. What it finds ends the process: the rank itself may hang.
 std::unique_ptr<CollectiveWatch> start_watch(const Rendezvous& rendezvous, const ThisRank& self) {
   const auto report = [folder = self.spec.folder, rank = self.rank, phase = self.phase](const std::string& what) {
-    report_failure(folder, rank, phase ? phase->text() : std::string(), what);
-    std::fflush(nullptr);
-    _exit(4);
+    end_process(folder, rank, phase ? phase->text() : std::string(), what);
   };
   return std::make_unique<CollectiveWatch>(rendezvous, self.spec.hang_timeout_s, report);
 }
@@ -87,13 +92,11 @@ Communicator& meet(Rendezvous& rendezvous, ThisRank& self) {
   if (self.spec.hang_timeout_s > 0) rendezvous.timeout_s = self.spec.hang_timeout_s + kStart_s;
   const double limit_s = rendezvous.timeout_s + kMore_s;
   const Deadline deadline(limit_s, [&rendezvous, limit_s, folder = self.spec.folder] {
-    report_failure(folder, rendezvous.rank, {},
-                   fmt::format("rank {} has not met the others at {}:{} for {:.0f} s: {} does not answer. Its process is stopped, its machine "
-                               "is gone, or the port is another program's",
-                               rendezvous.rank, rendezvous.address, rendezvous.port, limit_s,
-                               rendezvous.rank == 0 ? "a rank that was there" : "rank 0"));
-    std::fflush(nullptr);
-    _exit(4);
+    end_process(folder, rendezvous.rank, {},
+                fmt::format("rank {} has not met the others at {}:{} for {:.0f} s: {} does not answer. Its process is stopped, its machine "
+                            "is gone, or the port is another program's",
+                            rendezvous.rank, rendezvous.address, rendezvous.port, limit_s,
+                            rendezvous.rank == 0 ? "a rank that was there" : "rank 0"));
   });
   self.communicator = connect(rendezvous, self.spec);
   if (self.spec.hang_timeout_s > 0) {

@@ -11,6 +11,7 @@
 
 #include "base/checksum.h"
 #include "base/error.h"
+#include "comm/value_bytes.h"
 #include "data/image_checksum.h"
 #include "scenario/sweep_plan.h"
 
@@ -45,13 +46,6 @@ Scanned scanned(const YoloDataset* set) {
   if (set == nullptr) return {};
   const std::vector<std::uint64_t> all = checksums_of(set);
   return {static_cast<std::int64_t>(set->images.size()), set->labels, checksum(std::as_bytes(std::span(all)))};
-}
-
-template <class T>
-std::vector<T> values_of(std::span<const std::byte> bytes) {
-  std::vector<T> values(bytes.size() / sizeof(T));
-  if (!bytes.empty()) std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
-  return values;
 }
 
 /// A split in which two ranks differ.

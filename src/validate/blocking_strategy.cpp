@@ -69,11 +69,7 @@ ValidationResult BlockingStrategy::conclude(const ModelSnapshot& snapshot, std::
   {
     const ScopedSpan span(tracer, Phase::val_metrics, snapshot.epoch);
     PartialScore merged = merge_scores(parts);
-    record = files_.summarize(merged, curves);
-    record.epoch = snapshot.epoch;
-    record.weights_checksum = snapshot.checksum;
-    record.batch_size = plan_.batch_size;
-    record.precision_used = plan_.precision;
+    record = files_.summarize(snapshot.epoch, snapshot.checksum, merged, curves);
     if (context_.evidence != nullptr) context_.evidence->keep(snapshot, std::move(merged));
   }
   files_.write(record, curves, found, tracer);

@@ -50,7 +50,6 @@ class Evaluator {
   void match(UnmatchedBatch batch, PartialScore& score, const DetectionSink& sink = {}) const;
 
  private:
-
   std::optional<DetectionLoss> loss_;
   EvaluatorOptions options_;
   Tracer& tracer_;

@@ -6,8 +6,8 @@
 #include <bit>
 #include <optional>
 
-#include "base/checksum.h"
 #include "metrics/bootstrap.h"
+#include "validate/flat_checksum.h"
 #include "validate/make_strategy.h"
 #include "validate/score_difference.h"
 
@@ -65,15 +65,10 @@ class LoneScorer {
   PartialScore merged_;
 };
 
-std::string checksum_of(const at::Tensor& state) {
-  const at::Tensor host = state.detach().cpu().contiguous();
-  return checksum_text(checksum({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()}));
-}
-
 /// Is the state at hand what the strategy says it scored? In place, the EMA has been rounded since, and rounds to the same again.
 bool same_weights(const ValidationContext& context, const ScoringPlan& plan, const at::Tensor& state, const ValidationRecord& record) {
   if (context.spec.validation.ema == EmaUse::in_place && plan.dtype != at::kFloat) return true;
-  return state.defined() && checksum_of(state) == record.weights_checksum;
+  return state.defined() && flat_checksum(state) == record.weights_checksum;
 }
 
 std::int64_t images_in(const ScoringPlan& plan) {

@@ -1,26 +1,10 @@
 #include "validate/image_detections.h"
 
-#include <cstring>
 #include <map>
-#include <span>
+
+#include "comm/value_bytes.h"
 
 namespace valbench {
-namespace {
-
-template <class T>
-std::span<const std::byte> bytes_of(const std::vector<T>& values) {
-  return std::as_bytes(std::span(values));
-}
-
-template <class T>
-std::vector<T> values_of(const std::vector<std::byte>& bytes) {
-  std::vector<T> values(bytes.size() / sizeof(T));
-  if (!values.empty()) std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
-  return values;
-}
-
-}  // namespace
-
 ConfusionMatrix gather_confusion(Communicator& communicator, const ConfusionMatrix& mine) {
   ConfusionMatrix all(mine.classes());
   for (const auto& bytes : communicator.gather_bytes(bytes_of(mine.counts()), 0)) {

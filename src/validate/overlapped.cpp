@@ -7,7 +7,6 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <memory>
 #include <numeric>
@@ -17,10 +16,9 @@
 #include "base/error.h"
 #include "comm/collective_error.h"
 #include "detect/state_layout.h"
-#include "validate/background_thread.h"
 #include "validate/flat_checksum.h"
 #include "validate/make_strategy.h"
-#include "validate/phase_seconds.h"
+#include "validate/scoring_thread.h"
 
 namespace valbench {
 namespace {
@@ -47,11 +45,10 @@ class OverlappedStrategy final : public ValidationStrategy {
       : tracer_(context.tracer), communicator_(context.communicator), device_(context.device) {
     const bool sharded = context.spec.validation.overlap == Overlap::sharded;
     if (communicator_.rank() != 0 && !sharded) return;
-    beside_ = tracer_.beside() != nullptr ? tracer_.beside() : &own_tracer_;
-    thread_ = std::make_unique<BackgroundThread>(device_);
+    thread_ = std::make_unique<ScoringThread>(tracer_, device_);
     // Gloo also on GPUs: results are host data, and two NCCL communicators that two threads drive can wait for each other.
     Communicator& group = sharded ? communicator_.make_group("overlapped", all_ranks(), /*host_only=*/true) : *alone_;
-    ValidationContext inner{context.spec, group, *beside_, context.dataset, context.prototype, context.loss, context.device};
+    ValidationContext inner{context.spec, group, thread_->tracer(), context.dataset, context.prototype, context.loss, context.device};
     inner.stop = thread_->stop_token();
     inner.evidence = context.evidence;
     inner.memory = context.memory;
@@ -63,34 +60,16 @@ class OverlappedStrategy final : public ValidationStrategy {
   void submit(ModelSnapshot snapshot) override {
     if (!thread_) return;
     const ScopedSpan span(tracer_, Phase::val_epoch, snapshot.epoch);
-    wait(snapshot.epoch);
+    thread_->rest(snapshot.epoch);  // Before the copy: it may still score the last one.
     snapshot.state = copy_of(snapshot);
-    thread_->start([this, snapshot = std::move(snapshot)] { score(snapshot); });
+    const int epoch = snapshot.epoch;
+    thread_->start(epoch, [this, snapshot = std::move(snapshot)](Tracer&) { return score(snapshot); });
   }
 
-  std::vector<ValidationResult> take_ready() override {
-    if (thread_ && thread_->idle()) collect();
-    return std::exchange(ready_, {});
-  }
-
-  std::vector<ValidationResult> drain() override {
-    if (thread_) wait(/*number=*/0);
-    return take_ready();
-  }
+  std::vector<ValidationResult> take_ready() override { return thread_ ? thread_->take_ready() : std::vector<ValidationResult>{}; }
+  std::vector<ValidationResult> drain() override { return thread_ ? thread_->drain() : std::vector<ValidationResult>{}; }
 
  private:
-  void wait(std::int64_t number) {
-    if (!thread_->idle()) {
-      const ScopedSpan span(tracer_, Phase::val_wait, number);
-      thread_->wait();
-    }
-    collect();
-  }
-
-  void collect() {
-    if (finished_) ready_.push_back(*std::exchange(finished_, std::nullopt));
-  }
-
   std::vector<int> all_ranks() const {
     std::vector<int> ranks(static_cast<std::size_t>(communicator_.world_size()));
     std::iota(ranks.begin(), ranks.end(), 0);
@@ -110,32 +89,25 @@ class OverlappedStrategy final : public ValidationStrategy {
   }
 
   /// On the background thread.
-  void score(const ModelSnapshot& snapshot) {
-    beside_->set_thread(::gettid());
-    beside_->set_epoch(snapshot.epoch);
-    const PhaseSeconds phases(*beside_);
+  std::optional<ValidationResult> score(const ModelSnapshot& snapshot) const {
     say_where(snapshot.epoch, [&] { scorer_->submit(snapshot); });
-    for (ValidationResult& result : scorer_->take_ready()) {
-      result.record.phase_s = phases.since();
-      // Of the copy, after it was scored: that nobody wrote to it in the meantime.
-      result.record.weights_checksum = flat_checksum(snapshot.state);
-      result.weights = [state = snapshot.state] { return state; };
-      finished_ = std::move(result);
-    }
+    std::vector<ValidationResult> results = scorer_->take_ready();
+    if (results.empty()) return std::nullopt;
+    ValidationResult& result = results.front();
+    // Of the copy, after it was scored: that nobody wrote to it in the meantime.
+    result.record.weights_checksum = flat_checksum(snapshot.state);
+    result.weights = [state = snapshot.state] { return state; };
+    return std::move(result);
   }
 
   Tracer& tracer_;
   Communicator& communicator_;  ///< Of the threads that train.
   c10::Device device_;
   const std::unique_ptr<Communicator> alone_ = make_single_communicator();
-  Tracer own_tracer_;
-  Tracer* beside_ = nullptr;                     // The background thread's.
   bool sends_ = false;                           // Snapshots to the other ranks.
   at::Tensor received_;                          // On those.
   std::unique_ptr<ValidationStrategy> scorer_;   // Null where this rank scores nothing, as thread_ is.
-  std::optional<ValidationResult> finished_;     // Written by the background thread, read when it is idle.
-  std::vector<ValidationResult> ready_;
-  std::unique_ptr<BackgroundThread> thread_;     // Last: it ends before what it works with.
+  std::unique_ptr<ScoringThread> thread_;        // Last: it ends before what it works with.
 };
 
 }  // namespace

@@ -12,14 +12,13 @@ ScoringThread::ScoringThread(Tracer& training, c10::Device device)
     : training_(training), beside_(training.beside() != nullptr ? *training.beside() : own_tracer_), thread_(device) {}
 
 void ScoringThread::start(int epoch, Job job) {
-  wait(epoch);
+  rest(epoch);
   thread_.start([this, epoch, job = std::move(job)] {
     beside_.set_thread(::gettid());
     beside_.set_epoch(epoch);
     const PhaseSeconds phases(beside_);
-    ValidationResult result = job(beside_);
-    result.record.phase_s = phases.since();
-    finished_ = std::move(result);
+    finished_ = job(beside_);
+    if (finished_) finished_->record.phase_s = phases.since();
   });
 }
 
@@ -29,11 +28,11 @@ std::vector<ValidationResult> ScoringThread::take_ready() {
 }
 
 std::vector<ValidationResult> ScoringThread::drain() {
-  wait(/*number=*/0);
+  rest(/*number=*/0);
   return std::exchange(ready_, {});
 }
 
-void ScoringThread::wait(std::int64_t number) {
+void ScoringThread::rest(std::int64_t number) {
   if (!thread_.idle()) {
     const ScopedSpan span(training_, Phase::val_wait, number);
     thread_.wait();

@@ -5,12 +5,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <set>
 #include <span>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "comm/value_bytes.h"
 #include "data/data_loader.h"
 #include "detect/state_layout.h"
 #include "trace/tracer.h"
@@ -29,18 +29,6 @@ struct RankShare {
   std::vector<ImageDetections> detections;
   std::map<std::string, double> seconds;
 };
-
-template <class T>
-std::span<const std::byte> bytes_of(const std::vector<T>& values) {
-  return std::as_bytes(std::span(values));
-}
-
-template <class T>
-std::vector<T> values_of(const std::vector<std::byte>& bytes) {
-  std::vector<T> values(bytes.size() / sizeof(T));
-  if (!values.empty()) std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
-  return values;
-}
 
 EvaluatorOptions evaluator_options(const StandaloneContext& context) {
   const ValSpec& spec = context.spec;

@@ -37,8 +37,14 @@ FoundDetections ValidationFiles::gather(Communicator& communicator, FoundDetecti
   return mine;
 }
 
-ValidationRecord ValidationFiles::summarize(const PartialScore& merged, std::vector<ClassCurves>& curves) const {
-  return summarize_score(merged, mean_average_precision(merged.matches, threads_, curves));
+ValidationRecord ValidationFiles::summarize(int epoch, const std::string& weights_checksum, const PartialScore& merged,
+                                            std::vector<ClassCurves>& curves) const {
+  ValidationRecord record = summarize_score(merged, mean_average_precision(merged.matches, threads_, curves));
+  record.epoch = epoch;
+  record.weights_checksum = weights_checksum;
+  record.batch_size = plan_.batch_size;
+  record.precision_used = plan_.precision;
+  return record;
 }
 
 void ValidationFiles::write(const ValidationRecord& record, const std::vector<ClassCurves>& curves, const FoundDetections& found,

@@ -2,6 +2,7 @@
 /// The pictures and files of a training's validations: axes `plots` and `save_json`.
 #pragma once
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "validate/image_detections.h"
@@ -27,8 +28,8 @@ class ValidationFiles {
   Evaluator::DetectionSink sink(FoundDetections& found) const;
   /// A collective, where anything is asked for: what all ranks found, on rank 0.
   FoundDetections gather(Communicator& communicator, FoundDetections mine) const;
-  /// summarize_score(), and with plots the curves of every class.
-  ValidationRecord summarize(const PartialScore& merged, std::vector<ClassCurves>& curves) const;
+  /// summarize_score() of a snapshot's score, with what the plan says of it, and with plots the curves of every class.
+  ValidationRecord summarize(int epoch, const std::string& weights_checksum, const PartialScore& merged, std::vector<ClassCurves>& curves) const;
   /// On the rank that has all of it, in phases val.plots and val.json. A picture that cannot be drawn is a warning.
   void write(const ValidationRecord& record, const std::vector<ClassCurves>& curves, const FoundDetections& found, Tracer& tracer) const;
 

@@ -106,12 +106,8 @@ void ValidationServer::answer(const ValidatorOrder& order, const std::string& ch
   {
     const ScopedSpan span(context_.tracer, Phase::val_metrics, order.epoch);
     merged = merge_scores(parts);
-    result = files_.summarize(merged, curves);
+    result = files_.summarize(order.epoch, checksum, merged, curves);
   }
-  result.epoch = order.epoch;
-  result.weights_checksum = checksum;
-  result.batch_size = plan_.batch_size;
-  result.precision_used = plan_.precision;
   files_.write(result, curves, found, context_.tracer);
   result.seconds = seconds_between(begin_ns + off_clock_ns_, now_ns());
   link_.answer(result);

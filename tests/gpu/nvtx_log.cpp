@@ -6,13 +6,15 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "tests/support/nvtx_tool.h"
 
 namespace {
+
+using namespace valbench::test;
 
 std::mutex mutex;
 std::vector<std::string> open_ranges;
@@ -27,20 +29,10 @@ void write_line(const std::string& line) {
   std::fflush(file);  // The rank leaves through _exit().
 }
 
-/// Handles are the texts themselves.
-const char* text_of(const void* handle) { return static_cast<const char*>(handle); }
-bool ours(nvtxDomainHandle_t domain) { return domain != nullptr && std::strcmp(text_of(domain), "valbench") == 0; }
-
 std::string describe(const nvtxEventAttributes_t& event) {
   const bool registered = event.messageType == NVTX_MESSAGE_TYPE_REGISTERED;
   return std::string(registered ? text_of(event.message.registered) : "unregistered") + " " +
          std::to_string(event.payload.llValue);
-}
-
-nvtxDomainHandle_t NVTX_API create_domain(const char* name) { return reinterpret_cast<nvtxDomainHandle_t>(strdup(name)); }
-
-nvtxStringHandle_t NVTX_API register_string(nvtxDomainHandle_t, const char* text) {
-  return reinterpret_cast<nvtxStringHandle_t>(strdup(text));
 }
 
 nvtxRangeId_t NVTX_API start_range(nvtxDomainHandle_t domain, const nvtxEventAttributes_t* event) {
@@ -67,24 +59,14 @@ int NVTX_API pop_range(nvtxDomainHandle_t domain) {
   return 0;
 }
 
-template <typename Function>
-void attach(NvtxFunctionTable table, unsigned size, NvtxCallbackIdCore2 id, Function* function) {
-  if (static_cast<unsigned>(id) < size) *table[id] = reinterpret_cast<NvtxFunctionPointer>(function);
-}
-
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) int NVTX_API
 InitializeInjectionNvtx2(NvtxGetExportTableFunc_t export_table) {
-  const auto* callbacks = static_cast<const NvtxExportTableCallbacks*>(export_table(NVTX_ETID_CALLBACKS));
-  NvtxFunctionTable table = nullptr;
-  unsigned size = 0;
-  if (callbacks == nullptr || callbacks->GetModuleFunctionTable(NVTX_CB_MODULE_CORE2, &table, &size) == 0) return 0;
-  attach(table, size, NVTX_CBID_CORE2_DomainCreateA, create_domain);
-  attach(table, size, NVTX_CBID_CORE2_DomainRegisterStringA, register_string);
-  attach(table, size, NVTX_CBID_CORE2_DomainRangeStartEx, start_range);
-  attach(table, size, NVTX_CBID_CORE2_DomainRangeEnd, end_range);
-  attach(table, size, NVTX_CBID_CORE2_DomainRangePushEx, push_range);
-  attach(table, size, NVTX_CBID_CORE2_DomainRangePop, pop_range);
-  return 1;
+  NvtxCalls calls(export_table);
+  calls.attach(NVTX_CBID_CORE2_DomainRangeStartEx, start_range);
+  calls.attach(NVTX_CBID_CORE2_DomainRangeEnd, end_range);
+  calls.attach(NVTX_CBID_CORE2_DomainRangePushEx, push_range);
+  calls.attach(NVTX_CBID_CORE2_DomainRangePop, pop_range);
+  return calls.code();
 }

@@ -25,7 +25,11 @@
 #include <sstream>
 #include <string>
 
+#include "tests/support/nvtx_tool.h"
+
 namespace {
+
+using namespace valbench::test;
 
 namespace fs = std::filesystem;
 
@@ -92,10 +96,6 @@ void do_fault() {
   if (kind == "train" || kind == "val") empty_images(kind);
 }
 
-/// Handles are the texts themselves.
-const char* text_of(const void* handle) { return static_cast<const char*>(handle); }
-bool ours(nvtxDomainHandle_t domain) { return domain != nullptr && std::strcmp(text_of(domain), "valbench") == 0; }
-
 int epoch = 0;  // Of the main thread.
 
 void range_begins(nvtxDomainHandle_t domain, const nvtxEventAttributes_t& event) {
@@ -107,11 +107,7 @@ void range_begins(nvtxDomainHandle_t domain, const nvtxEventAttributes_t& event)
 
 nvtxDomainHandle_t NVTX_API create_domain(const char* name) {
   if (fault().phase == "start" && std::strcmp(name, "valbench") == 0) do_fault();
-  return reinterpret_cast<nvtxDomainHandle_t>(strdup(name));
-}
-
-nvtxStringHandle_t NVTX_API register_string(nvtxDomainHandle_t, const char* text) {
-  return reinterpret_cast<nvtxStringHandle_t>(strdup(text));
+  return name_domain(name);
 }
 
 nvtxRangeId_t NVTX_API start_range(nvtxDomainHandle_t domain, const nvtxEventAttributes_t* event) {
@@ -122,11 +118,6 @@ nvtxRangeId_t NVTX_API start_range(nvtxDomainHandle_t domain, const nvtxEventAtt
 int NVTX_API push_range(nvtxDomainHandle_t domain, const nvtxEventAttributes_t* event) {
   range_begins(domain, *event);
   return 0;
-}
-
-template <typename Function>
-void attach(NvtxFunctionTable table, unsigned size, NvtxCallbackIdCore2 id, Function* function) {
-  if (static_cast<unsigned>(id) < size) *table[id] = reinterpret_cast<NvtxFunctionPointer>(function);
 }
 
 __attribute__((constructor)) void loaded() {
@@ -148,13 +139,9 @@ extern "C" __attribute__((visibility("default"))) int posix_memalign(void** memo
 
 extern "C" __attribute__((visibility("default"))) int NVTX_API
 InitializeInjectionNvtx2(NvtxGetExportTableFunc_t export_table) {
-  const auto* callbacks = static_cast<const NvtxExportTableCallbacks*>(export_table(NVTX_ETID_CALLBACKS));
-  NvtxFunctionTable table = nullptr;
-  unsigned size = 0;
-  if (callbacks == nullptr || callbacks->GetModuleFunctionTable(NVTX_CB_MODULE_CORE2, &table, &size) == 0) return 0;
-  attach(table, size, NVTX_CBID_CORE2_DomainCreateA, create_domain);
-  attach(table, size, NVTX_CBID_CORE2_DomainRegisterStringA, register_string);
-  attach(table, size, NVTX_CBID_CORE2_DomainRangeStartEx, start_range);
-  attach(table, size, NVTX_CBID_CORE2_DomainRangePushEx, push_range);
-  return 1;
+  NvtxCalls calls(export_table);
+  calls.attach(NVTX_CBID_CORE2_DomainCreateA, create_domain);
+  calls.attach(NVTX_CBID_CORE2_DomainRangeStartEx, start_range);
+  calls.attach(NVTX_CBID_CORE2_DomainRangePushEx, push_range);
+  return calls.code();
 }

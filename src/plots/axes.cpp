@@ -18,7 +18,7 @@ Range range_of(std::span<const double> values) {
   return {low >= 0 && low < margin ? 0 : low - margin, high + margin};
 }
 
-std::vector<double> round_ticks(Range range, int count) {
+std::vector<double> round_ticks(Range range, int count, bool whole) {
   const double rough = (range.high - range.low) / count, power = std::pow(10, std::floor(std::log10(rough)));
   double step = power * 10;
   for (const double factor : {1.0, 2.0, 5.0}) {
@@ -27,6 +27,7 @@ std::vector<double> round_ticks(Range range, int count) {
       break;
     }
   }
+  if (whole) step = std::max(step, 1.0);
   std::vector<double> ticks;
   for (double k = std::ceil(range.low / step - 1e-9); k * step <= range.high + step * 1e-9; ++k)
     ticks.push_back(k * step);
@@ -35,10 +36,13 @@ std::vector<double> round_ticks(Range range, int count) {
 
 std::vector<std::string> tick_labels(const std::vector<double>& ticks) {
   const double step = ticks.size() > 1 ? ticks[1] - ticks[0] : 1;
-  const int decimals = std::max(0, -static_cast<int>(std::floor(std::log10(step) + 1e-9)));
+  const int place = static_cast<int>(std::floor(std::log10(step) + 1e-9)), decimals = std::max(0, -place);
+  double largest = step;
+  for (const double tick : ticks) largest = std::max(largest, std::abs(tick));
+  const int digits = std::max(3, static_cast<int>(std::floor(std::log10(largest) + 1e-9)) - place + 1);
   std::vector<std::string> labels;
   for (const double tick : ticks) {
-    labels.push_back(decimals > 5 || std::abs(tick) >= 1e6 ? fmt::format("{:.3g}", tick)
+    labels.push_back(decimals > 5 || std::abs(tick) >= 1e6 ? fmt::format("{:.{}g}", tick, digits)
                                                            : fmt::format("{:.{}f}", tick + 0.0, decimals));
   }
   return labels;
@@ -52,7 +56,7 @@ Point Axes::at(double x, double y) const {
 
 void Axes::draw(Canvas& canvas, const AxesLabels& labels, int x_ticks, int y_ticks) const {
   const double bottom = area_.y + area_.h, right = area_.x + area_.w;
-  const auto xs = round_ticks(x_, x_ticks), ys = round_ticks(y_, y_ticks);
+  const auto xs = round_ticks(x_, x_ticks, labels.whole_x), ys = round_ticks(y_, y_ticks);
   const auto x_texts = tick_labels(xs), y_texts = tick_labels(ys);
   double widest = 0;
   for (std::size_t i = 0; i < xs.size(); ++i) {

@@ -16,14 +16,15 @@ struct Range {
 /// A little more than what the finite values span; never empty.
 Range range_of(std::span<const double> values);
 
-/// Round numbers (1, 2 or 5 times a power of ten apart) inside the range, about `count` of them.
-std::vector<double> round_ticks(Range range, int count);
+/// Round numbers (1, 2 or 5 times a power of ten apart) inside the range, about `count` of them. \param whole no fractions.
+std::vector<double> round_ticks(Range range, int count, bool whole = false);
 
-/// Ticks as text with as many decimals as their distance needs.
+/// Ticks as text with as many digits as tell them apart.
 std::vector<std::string> tick_labels(const std::vector<double>& ticks);
 
 struct AxesLabels {
   std::string title, x, y;
+  bool whole_x = false;  ///< X counts something, such as epochs.
 };
 
 class Axes {

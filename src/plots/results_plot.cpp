@@ -49,7 +49,7 @@ void draw_panel(Canvas& canvas, const ResultsPlot& plot, std::size_t index) {
   const Curve& curve = plot.columns[index];
   const double column = static_cast<double>(index % kColumns), row = std::floor(static_cast<double>(index) / kColumns);
   const Axes axes({70 + column * 300, 46 + row * 300, 215, 200}, range_of(plot.epochs), range_of(curve.y));
-  axes.draw(canvas, {curve.label, row > 0 || plot.columns.size() <= kColumns ? "epoch" : "", ""}, 4, 5);
+  axes.draw(canvas, {curve.label, row > 0 || plot.columns.size() <= kColumns ? "epoch" : "", "", /*whole_x=*/true}, 4, 5);
   axes.plot(canvas, plot.epochs, curve.y, kAccent, 2);
   if (plot.epochs.size() > 40) return;  // single points only while they can be told apart
   for (std::size_t i = 0; i < curve.y.size(); ++i) {

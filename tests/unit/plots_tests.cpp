@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "plots/axes.h"
 #include "tests/support/catch.h"
 #include "tests/support/scratch_folder.h"
 
@@ -121,6 +122,15 @@ TEST_CASE("a perfect confusion matrix has a dark diagonal and a white rest") {
   }
   CHECK_THROWS_WITH(write_confusion_matrix_png(folder.path() / "bad.png", matrix, {"RBC"}),
                     Catch::Contains("1 names for 3 classes"));
+}
+
+TEST_CASE("ticks are told apart by their labels, and epochs are whole") {
+  using namespace valbench::plots;
+  CHECK(tick_labels({0.001675, 0.00168, 0.001685}) == std::vector<std::string>{"0.001675", "0.00168", "0.001685"});
+  CHECK(tick_labels({0, 0.5, 1}) == std::vector<std::string>{"0.0", "0.5", "1.0"});
+  CHECK(tick_labels({2'000'000, 2'000'500}) == std::vector<std::string>{"2e+06", "2.0005e+06"});
+  CHECK(round_ticks({0, 1.06}, 4) == std::vector<double>{0, 0.5, 1});
+  CHECK(round_ticks({0, 1.06}, 4, /*whole=*/true) == std::vector<double>{0, 1});
 }
 
 TEST_CASE("results.csv in YOLOv5's columns becomes ten panels, each with its line") {

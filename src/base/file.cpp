@@ -38,6 +38,9 @@ Descriptor open_temporary(const std::filesystem::path& file, std::filesystem::pa
   }
 }
 
+// Also where there is nothing to sync to.
+bool synced(int fd) { return ::fsync(fd) == 0 || errno == EINVAL || errno == EROFS; }
+
 }  // namespace
 
 std::string read_file(const std::filesystem::path& file) {
@@ -65,7 +68,7 @@ void write_atomically(const std::filesystem::path& file, std::string_view conten
   write_atomically(file, std::span(&content, 1));
 }
 
-void write_atomically(const std::filesystem::path& file, std::span<const std::string_view> parts) {
+void write_atomically(const std::filesystem::path& file, std::span<const std::string_view> parts, Sync sync) {
   std::filesystem::path temporary;
   {
     Descriptor out = open_temporary(file, temporary);
@@ -83,7 +86,7 @@ void write_atomically(const std::filesystem::path& file, std::span<const std::st
         content.remove_prefix(static_cast<std::size_t>(n));
       }
     }
-    if (::fsync(out.fd) != 0 && errno != EINVAL && errno != EROFS) give_up();
+    if (sync == Sync::before_rename && !synced(out.fd)) give_up();
     const int fd = out.fd;
     out.fd = -1;
     if (::close(fd) != 0) give_up();
@@ -94,6 +97,11 @@ void write_atomically(const std::filesystem::path& file, std::span<const std::st
     errno = error;
     fail(file, "write");
   }
+}
+
+void sync_file(const std::filesystem::path& file) {
+  const Descriptor in{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (in.fd < 0 || !synced(in.fd)) fail(file, "write");
 }
 
 }  // namespace valbench

@@ -14,7 +14,16 @@ std::string read_file(const std::filesystem::path& file);
 /// Writes beside `file`, syncs, and renames over it. On failure nothing is left behind and RecordError names the file and the reason
 /// (`no space left on device`).
 void write_atomically(const std::filesystem::path& file, std::string_view content);
+/// When the content is on the disk, where it outlives the machine's own death; that of the process it outlives anyway.
+enum class Sync {
+  before_rename,
+  later,  ///< By sync_file(), or never: for what is large and written often, or of no use after such a death.
+};
+
 /// The same, from parts that need not lie together in memory.
-void write_atomically(const std::filesystem::path& file, std::span<const std::string_view> parts);
+void write_atomically(const std::filesystem::path& file, std::span<const std::string_view> parts, Sync sync = Sync::before_rename);
+
+/// Blocks until the file's content is on the disk. Throws RecordError with the system's reason.
+void sync_file(const std::filesystem::path& file);
 
 }  // namespace valbench

@@ -26,6 +26,25 @@ at::Tensor entry_view(const at::Tensor& flat, const StateSlice& slice, const at:
   return part.view({like.size(0), like.size(2), like.size(3), like.size(1)}).permute({0, 3, 1, 2});
 }
 
+std::vector<std::pair<StateSlice, at::Tensor>> host_entries(const at::Tensor& flat, const std::vector<StateEntry>& state) {
+  std::vector<std::pair<StateSlice, at::Tensor>> entries;
+  std::vector<at::Tensor> rows;
+  for (const StateSlice& slice : flat_state_layout(state)) {
+    if (slice.offset + slice.elements > flat.numel()) continue;
+    entries.emplace_back(slice, entry_view(flat.detach(), slice, state[slice.entry].tensor).contiguous());
+    rows.push_back(entries.back().second.flatten());
+  }
+  if (!flat.is_cuda() || rows.empty()) return entries;
+  // Laid out on the GPU and copied at once: the host would take longer for it than the copy does.
+  const at::Tensor host = at::cat(rows).cpu();
+  std::int64_t offset = 0;
+  for (auto& [slice, tensor] : entries) {
+    tensor = host.narrow(0, offset, slice.elements).view(tensor.sizes());
+    offset += slice.elements;
+  }
+  return entries;
+}
+
 void use_channels_last(std::vector<StateEntry>& state) {
   const c10::NoGradGuard no_gradients;
   for (StateEntry& entry : state) {

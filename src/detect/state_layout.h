@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "detect/detection_model.h"
@@ -32,6 +33,10 @@ std::vector<StateSlice> flat_state_layout(const std::vector<StateEntry>& state);
 
 /// The part of a flat buffer that belongs to one entry, shaped and laid out in memory as `like` is.
 at::Tensor entry_view(const at::Tensor& flat, const StateSlice& slice, const at::Tensor& like);
+
+/// What lies in `flat`, entry by entry of the layout, on the host and row-major, as files have it; entries behind its end are left out.
+/// On CPUs these may be views of `flat`.
+std::vector<std::pair<StateSlice, at::Tensor>> host_entries(const at::Tensor& flat, const std::vector<StateEntry>& state);
 
 /// Moves all floating entries into one new flat buffer of their dtype and device and re-points them to views of it.
 at::Tensor flatten_state(std::vector<StateEntry>& state);

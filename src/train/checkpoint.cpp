@@ -18,7 +18,6 @@ at::Tensor batches_tracked(const DetectionModel& model) {
 }
 
 SafetensorsFile checkpoint_content(const DetectionModel& model, const at::Tensor& flat_state, const CheckpointInfo& info) {
-  const at::Tensor host = flat_state.detach().to(at::kHalf).cpu();
   const std::vector<StateEntry>& state = model.state();
   SafetensorsFile content;
   content.tensors.resize(state.size());
@@ -27,10 +26,8 @@ SafetensorsFile checkpoint_content(const DetectionModel& model, const at::Tensor
     const bool older = state[i].kind == StateEntry::Kind::batches_tracked && info.batches_tracked.defined();
     content.tensors[i] = {state[i].name, older ? info.batches_tracked[counter++] : state[i].tensor};
   }
-  for (const StateSlice& slice : flat_state_layout(state)) {
-    content.tensors[slice.entry].second = entry_view(host, slice, state[slice.entry].tensor);
-  }
-  for (auto& [name, tensor] : content.tensors) tensor = tensor.detach().cpu().contiguous();
+  for (auto& [slice, tensor] : host_entries(flat_state.detach().to(at::kHalf), state)) content.tensors[slice.entry].second = std::move(tensor);
+  for (auto& [name, tensor] : content.tensors) tensor = tensor.detach().cpu();
   content.metadata = {{"format", "valbench-checkpoint-1"},
                       {"model", model.name()},
                       {"classes", std::to_string(model.classes())},

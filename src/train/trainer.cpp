@@ -56,6 +56,7 @@ void Trainer::drain(int last_epoch) {
   receive(std::move(late));
   if (const int lost = ledger_.first_pending(); lost >= 0) throw Error(fmt::format("the validation of epoch {} has no result", lost));
   save_late_best(ledger_.best_epoch() == last_epoch);
+  checkpoints_.finish();
   std::sort(result_.validations.begin(), result_.validations.end(), [](const auto& a, const auto& b) { return a.epoch < b.epoch; });
 }
 
@@ -213,9 +214,10 @@ void Trainer::save_checkpoints(int epoch, bool final_epoch) {
     SafetensorsFile content = checkpoint_content(parts_.step.model(), parts_.step.ema_state(), info_of(epoch));
     add_training_state(parts_.spec, parts_.step, {epoch, ledger_.best_fitness(), ledger_.stopping().progress(), class_map_, ledger_.best_epoch()},
                        content);
-    write_safetensors(weights_file("last"), content);
-    if (plan.best) write_safetensors(weights_file("best"), content);
-    if (plan.numbered) write_safetensors(weights_file("epoch" + std::to_string(epoch)), content);
+    std::vector<std::string> names{"last"};
+    if (plan.best) names.emplace_back("best");
+    if (plan.numbered) names.push_back("epoch" + std::to_string(epoch));
+    checkpoints_.write(names, content);
   }
   if (is_best) best_ = {}, new_best_ = false;
   save_late_best(false);
@@ -229,15 +231,11 @@ void Trainer::save_late_best(bool final_epoch) {
   if (!best.weights) throw Error(fmt::format("the late validation result of epoch {} came without its weights", epoch));
   const ScopedSpan span(parts_.tracer, Phase::checkpoint_save, epoch);
   SafetensorsFile content = checkpoint_content(parts_.step.model(), best.weights(), info_of(epoch, best_batches_tracked_));
-  write_safetensors(weights_file("best"), content);
+  checkpoints_.write({"best"}, content);
 }
 
 CheckpointInfo Trainer::info_of(int epoch, at::Tensor batches_tracked) const {
   return {epoch, ledger_.fitness_of(epoch), parts_.class_names, std::move(batches_tracked), parts_.model_yaml};
-}
-
-std::filesystem::path Trainer::weights_file(const std::string& name) const {
-  return parts_.spec.folder / "weights" / (name + ".safetensors");
 }
 
 }  // namespace valbench

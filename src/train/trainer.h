@@ -14,6 +14,7 @@
 #include "record/run_record.h"
 #include "trace/tracer.h"
 #include "train/checkpoint.h"
+#include "train/checkpoint_files.h"
 #include "train/epoch_report.h"
 #include "train/train_step.h"
 #include "train/validation_ledger.h"
@@ -69,7 +70,8 @@ class Trainer {
       : parts_(std::move(parts)),
         ledger_(stopping_of(parts_), parts_.best_fitness, parts_.first_epoch, parts_.best_epoch),
         time_share_(parts_.spec.validation.time_share),
-        class_map_(parts_.class_map) {
+        class_map_(parts_.class_map),
+        checkpoints_(parts_.spec.folder / "weights") {
     last_end_.possible_stop = parts_.stopping && ledger_.stopping().possible_stop();
     last_end_.validate = parts_.schedule.due(parts_.first_epoch);
   }
@@ -98,7 +100,6 @@ class Trainer {
   void save_checkpoints(int epoch, bool final_epoch);
   void save_late_best(bool final_epoch);
   CheckpointInfo info_of(int epoch, at::Tensor batches_tracked = {}) const;
-  std::filesystem::path weights_file(const std::string& name) const;
   static EarlyStopping stopping_of(const TrainerParts& parts);
 
   TrainerParts parts_;
@@ -117,6 +118,7 @@ class Trainer {
   std::int64_t total_off_clock_ns_ = 0;  ///< Of the epochs before.
   std::vector<double> class_map_;  ///< Of the last validation, where images are drawn by it.
   std::string ema_checksum_;
+  CheckpointFiles checkpoints_;
 };
 
 }  // namespace valbench

@@ -18,13 +18,8 @@ using nlohmann::ordered_json;
 
 constexpr const char *kPrefix = "train.", *kModel = "train.model.", *kEma = "train.ema.", *kOptimizer = "train.optimizer.";
 
-/// The part of `flat` that it covers, entry by entry and row-major: memory layouts differ between devices.
 void add_flat(const std::string& prefix, const at::Tensor& flat, const std::vector<StateEntry>& state, SafetensorsFile& content) {
-  const at::Tensor host = flat.detach().cpu();
-  for (const StateSlice& slice : flat_state_layout(state)) {
-    if (slice.offset + slice.elements > host.numel()) continue;
-    content.tensors.emplace_back(prefix + state[slice.entry].name, entry_view(host, slice, state[slice.entry].tensor).contiguous());
-  }
+  for (auto& [slice, tensor] : host_entries(flat, state)) content.tensors.emplace_back(prefix + state[slice.entry].name, std::move(tensor));
 }
 
 ordered_json progress_json(const LoopProgress& loop, const StepProgress& step, double optimizer_steps) {

@@ -42,7 +42,7 @@ class DeferredStrategy final : public ValidationStrategy {
                         {"epoch", std::to_string(snapshot.epoch)},
                         {"checksum", snapshot.checksum},
                         {"saved_monotonic_ns", std::to_string(now_ns())}};
-    write_safetensors(file_of(snapshot.epoch), content);
+    write_safetensors(file_of(snapshot.epoch), content, Sync::later);  // Read by this process alone.
   }
 
   std::vector<ValidationResult> take_ready() override { return {}; }

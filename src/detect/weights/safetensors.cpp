@@ -177,7 +177,7 @@ const char* dtype_name(const std::string& tensor, at::ScalarType dtype) {
 
 SafetensorsFile read_safetensors(const std::filesystem::path& file) { return Reader(file).read(); }
 
-void write_safetensors(const std::filesystem::path& file, const SafetensorsFile& content) {
+void write_safetensors(const std::filesystem::path& file, const SafetensorsFile& content, Sync sync) {
   Json header = Json::object();
   if (!content.metadata.empty()) header["__metadata__"] = content.metadata;
   std::uint64_t offset = 0;
@@ -202,7 +202,7 @@ void write_safetensors(const std::filesystem::path& file, const SafetensorsFile&
     row_major.push_back(tensor.detach().cpu().contiguous());
     if (row_major.back().nbytes() > 0) parts.emplace_back(static_cast<const char*>(row_major.back().const_data_ptr()), row_major.back().nbytes());
   }
-  write_atomically(file, parts);
+  write_atomically(file, parts, sync);
 }
 
 }  // namespace valbench

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/file.h"
+
 namespace valbench {
 
 struct SafetensorsFile {
@@ -18,6 +20,6 @@ struct SafetensorsFile {
 /// Throws InputError naming the file and what is wrong (truncated, overlapping offsets, unknown dtype).
 SafetensorsFile read_safetensors(const std::filesystem::path& file);
 /// Writes by rename.
-void write_safetensors(const std::filesystem::path& file, const SafetensorsFile& content);
+void write_safetensors(const std::filesystem::path& file, const SafetensorsFile& content, Sync sync = Sync::before_rename);
 
 }  // namespace valbench

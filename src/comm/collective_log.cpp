@@ -75,7 +75,7 @@ CollectiveCall CollectiveLog::described(std::uint64_t number, const Entry& entry
 
 std::string CollectiveLog::current() const {
   const std::lock_guard lock(mutex_);
-  return describe_call(described(waiting_in_, entries_[waiting_in_ % kKept]), group_);
+  return describe_call(described(waiting_in_, entries_[waiting_in_ % kKept]), group_, members_);
 }
 
 GroupStatus CollectiveLog::status() const {

@@ -35,8 +35,8 @@ std::optional<std::string> differing_call(std::size_t rank_a, const GroupStatus&
   for (const CollectiveCall& call : a.calls) {
     const auto other = std::find_if(b.calls.begin(), b.calls.end(), [&](const auto& c) { return c.number == call.number; });
     if (other == b.calls.end() || same_call(call, *other)) continue;
-    return fmt::format("the ranks issued different collectives: rank {} {}, but rank {} {}", rank_a, describe_call(call, a.name), rank_b,
-                       describe_call(*other, b.name));
+    return fmt::format("the ranks issued different collectives: rank {} {}, but rank {} {}", rank_a,
+                       describe_call(call, a.name, a.members), rank_b, describe_call(*other, b.name, b.members));
   }
   return std::nullopt;
 }
@@ -73,10 +73,13 @@ RankStatus rank_status_from_json(const std::string& text) {
   }
 }
 
-std::string describe_call(const CollectiveCall& call, const std::string& group) {
+std::string describe_call(const CollectiveCall& call, const std::string& group, const std::vector<int>& members) {
   std::string detail;
   if (call.bytes >= 0 && !call.dtype.empty()) detail += fmt::format("{} bytes of {}", call.bytes, call.dtype);
-  if (call.root >= 0) detail += fmt::format("{}root {}", detail.empty() ? "" : ", ", call.root);
+  if (call.root >= 0) {
+    const auto index = static_cast<std::size_t>(call.root);
+    detail += fmt::format("{}root {}", detail.empty() ? "" : ", ", index < members.size() ? members[index] : call.root);
+  }
   if (!call.site.empty()) detail += (detail.empty() ? "" : ", ") + call.site;
   return fmt::format("{} number {} of group {}{}", call.name, call.number, group, detail.empty() ? "" : " (" + detail + ")");
 }
@@ -183,7 +186,7 @@ std::string CollectiveJudge::describe_waiting(std::size_t rank) const {
     if (call == group.calls.end()) continue;
     if (group.waiting_in > 0) {
       return fmt::format("rank {} has waited for {} in {}", rank, seconds_text(group.waiting_s + ranks_[rank].silent_s),
-                         describe_call(*call, group.name));
+                         describe_call(*call, group.name, group.members));
     }
   }
   return {};
@@ -201,7 +204,7 @@ std::string CollectiveJudge::describe_stalled(std::size_t rank) const {
                                                                                    waiting.substr(waiting.find(" has"));
   std::string last;
   for (const GroupStatus& group : seen.status->groups) {
-    if (!group.calls.empty()) last += "; its last was " + describe_call(group.calls.back(), group.name);
+    if (!group.calls.empty()) last += "; its last was " + describe_call(group.calls.back(), group.name, group.members);
   }
   return fmt::format("rank {}, which has made no progress for {} {}{}", rank, seconds_text(seen.stalled_s), where, last);
 }

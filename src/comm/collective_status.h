@@ -44,8 +44,9 @@ std::string rank_status_to_json(const RankStatus& status);
 /// Throws Error when the text is not what rank_status_to_json() wrote.
 RankStatus rank_status_from_json(const std::string& text);
 
-/// `broadcast number 5 of group world (28000 bytes of float from rank 0, src/validate/sharded.cpp:35)`
-std::string describe_call(const CollectiveCall& call, const std::string& group);
+/// `broadcast number 5 of group world (28000 bytes of float, root 0, src/validate/sharded.cpp:35)`. \param members of the group, by which
+/// the root is named as a rank of the world; empty: all ranks.
+std::string describe_call(const CollectiveCall& call, const std::string& group, const std::vector<int>& members);
 
 /// Judges the statuses of all ranks over time. A mismatch is reported as soon as it shows. A hang is a rank that has waited in a
 /// collective for hang_timeout_s while nobody that it waits for, directly or through others, has made progress for as long: rank 0

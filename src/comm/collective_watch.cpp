@@ -119,6 +119,8 @@ void CollectiveWatch::State::on_terminate() {
   if (State* state = of_process) {
     const std::string found = state->await_verdict();
     state->decide(found.empty() ? reason : found + ". So " + reason);
+    // Back here, another thread is reporting, which ends the process: it gets the time to leave its error file.
+    std::this_thread::sleep_for(std::chrono::seconds(5));
   }
   std::fprintf(stderr, "%s\n", reason.c_str());
   std::abort();
@@ -202,7 +204,7 @@ void CollectiveWatch::State::guard_store() {
       if (call == group.calls.end()) continue;
       decide(fmt::format("rank {} has waited for {:.1f} s in {} for rank 0, whose store has not answered for {:.1f} s: its process is "
                          "stopped, or its machine is gone",
-                         rank, group.waiting_s, describe_call(*call, group.name), silent_s));
+                         rank, group.waiting_s, describe_call(*call, group.name, group.members), silent_s));
     }
   }
 }

@@ -255,7 +255,7 @@ TEST_CASE("collectives of a group are checked under its name, by the ranks of th
   });
   CHECK(ranks.code(0) == kReported);
   INFO(ranks.report(0));
-  CHECK_THAT(ranks.report(0), Contains("rank 1 broadcast number 1 of group pair (8 bytes of Float, root 1, tests/process/") &&
+  CHECK_THAT(ranks.report(0), Contains("rank 1 broadcast number 1 of group pair (8 bytes of Float, root 2, tests/process/") &&
                                   Contains("but rank 2 barrier number 1 of group pair"));
 }
 

@@ -28,6 +28,19 @@ std::string list_of(const Strategies& strategies, const std::function<std::strin
   return out;
 }
 
+std::string names_of(const Strategies& strategies) {
+  return list_of(strategies, [](const StrategySummary& s) { return s.strategy; });
+}
+
+/// Strategies by what is said of them, in the order in which it came up.
+using Sayings = std::vector<std::pair<std::string, Strategies>>;
+
+void add(Sayings& sayings, const std::string& text, const StrategySummary& strategy) {
+  auto at = std::find_if(sayings.begin(), sayings.end(), [&](const auto& s) { return s.first == text; });
+  if (at == sayings.end()) at = sayings.insert(sayings.end(), {text, {}});
+  at->second.push_back(&strategy);
+}
+
 std::string interval(const StrategySummary& s) {
   return fmt::format("{:.3f}x [{:.3f}, {:.3f}]", *s.speedup.value, s.speedup_low.value.value_or(*s.speedup.value),
                      s.speedup_high.value.value_or(*s.speedup.value));
@@ -105,76 +118,81 @@ void say_faster(const SweepComparison& sweep, std::vector<std::string>& out) {
   out.push_back(text + ".");
 }
 
+std::string why_not_decided(const StrategySummary& s) {
+  if (!s.reasons.empty()) return s.reasons.front();
+  if (s.paired->minimum_detectable_effect > 1) return "too few rounds";
+  return fmt::format("these rounds would show a difference of {:.2g} % or more", 100 * s.paired->minimum_detectable_effect);
+}
+
 void say_other_verdicts(const SweepComparison& sweep, std::vector<std::string>& out) {
   for (const StrategySummary* s : with_verdict(sweep, Verdict::faster)) {
     if (s->validation.placement != Placement::none) continue;
     out.push_back(fmt::format("The bound: {} does not validate at all and runs at {}.", s->strategy, interval(*s)));
   }
-  const auto name = [](const StrategySummary& s) { return s.strategy; };
   const auto with_interval = [](const StrategySummary& s) { return s.strategy + " " + interval(s); };
   if (const auto slower = with_verdict(sweep, Verdict::slower); !slower.empty()) {
     out.push_back(fmt::format("Slower than {}: {}.", sweep.baseline, list_of(slower, with_interval)));
   }
   if (const auto same = with_verdict(sweep, Verdict::same); !same.empty()) {
     out.push_back(
-        fmt::format("No difference beyond the margin of {:.2g} %: {}.", 100 * sweep.margin, list_of(same, name)));
+        fmt::format("No difference beyond the margin of {:.2g} %: {}.", 100 * sweep.margin, names_of(same)));
   }
-  if (const auto open = with_verdict(sweep, Verdict::ambiguous); !open.empty()) {
-    out.push_back("Not decided: " +
-                  list_of(open,
-                          [](const StrategySummary& s) {
-                            if (!s.reasons.empty()) return fmt::format("{} ({})", s.strategy, s.reasons.front());
-                            if (s.paired->minimum_detectable_effect > 1) return s.strategy + " (too few rounds)";
-                            return fmt::format("{} (these rounds would show a difference of {:.2g} % or more)",
-                                               s.strategy, 100 * s.paired->minimum_detectable_effect);
-                          }) +
-                  ". More rounds narrow the interval.");
-  }
+  Sayings open;
+  for (const StrategySummary* s : with_verdict(sweep, Verdict::ambiguous)) add(open, why_not_decided(*s), *s);
+  std::string parts;
+  for (const auto& [reason, strategies] : open) parts += fmt::format("{}{} ({})", parts.empty() ? "" : "; ", names_of(strategies), reason);
+  if (!parts.empty()) out.push_back("Not decided: " + parts + ". More rounds narrow the interval.");
 }
 
 void say_invalid(const SweepComparison& sweep, std::vector<std::string>& out) {
-  std::vector<std::pair<std::string, Strategies>> by_reasons;
+  Sayings by_reasons;
   for (const StrategySummary& s : sweep.strategies) {
     if (s.verdict != Verdict::invalid) continue;
     std::string reasons;
     for (const std::string& reason : s.reasons) reasons += (reasons.empty() ? "" : "; ") + reason;
-    auto at = std::find_if(by_reasons.begin(), by_reasons.end(), [&](const auto& r) { return r.first == reasons; });
-    if (at == by_reasons.end()) at = by_reasons.insert(by_reasons.end(), {reasons, {}});
-    at->second.push_back(&s);
+    add(by_reasons, reasons, s);
   }
   for (const auto& [reasons, strategies] : by_reasons) {
-    const std::string names = list_of(strategies, [](const StrategySummary& s) { return s.strategy; });
-    out.push_back(fmt::format("INVALID, nothing can be concluded from the times: {}: {}.", names, reasons));
+    out.push_back(fmt::format("INVALID, nothing can be concluded from the times: {}: {}.", names_of(strategies), reasons));
   }
 }
 
+/// Strategies off by less than the table shows are counted, not listed.
+std::string accuracy_error(const SweepComparison& sweep) {
+  constexpr double kShown = 0.00005;
+  Strategies changed;
+  std::size_t small = 0;
+  for (const StrategySummary& s : sweep.strategies) {
+    const double delta = s.mean.map50_95_delta.value.value_or(0);
+    if (std::abs(delta) >= kShown) changed.push_back(&s);
+    if (delta != 0 && std::abs(delta) < kShown) ++small;
+  }
+  if (changed.empty() && small == 0) return "";
+  std::string text = " Against a full fp32 validation of the same weights, mAP50-95 is off by ";
+  text += list_of(changed, [](const StrategySummary& s) { return fmt::format("{:+.4f} ({})", *s.mean.map50_95_delta.value, s.strategy); });
+  if (small > 0) {
+    text += fmt::format("{}less than 0.00005 ({} {})", changed.empty() ? "" : ", and by ", small, small == 1 ? "strategy" : "strategies");
+  }
+  return text + ".";
+}
+
 void say_accuracy(const SweepComparison& sweep, std::vector<std::string>& out) {
-  Strategies exact, inexact, changed;
+  Strategies exact, inexact;
   for (const StrategySummary& s : sweep.strategies) {
     if (s.exact == "true") exact.push_back(&s);
     if (s.exact == "false") inexact.push_back(&s);
-    if (s.mean.map50_95_delta.value && *s.mean.map50_95_delta.value != 0) changed.push_back(&s);
   }
-  const auto name = [](const StrategySummary& s) { return s.strategy; };
   std::string text;
   if (!inexact.empty()) {
-    text += "NOT exact: " + list_of(inexact, name) + ". ";
+    text += "NOT exact: " + names_of(inexact) + ". ";
   }
   if (!exact.empty()) {
     text += exact.size() == sweep.strategies.size()
                 ? "Exact: every strategy's metrics equal rank 0's own validation bit for bit."
-                : "Exact (metrics equal rank 0's own validation bit for bit): " + list_of(exact, name) + ".";
+                : "Exact (metrics equal rank 0's own validation bit for bit): " + names_of(exact) + ".";
   }
   if (text.empty()) text = "No strategy's metrics were checked against rank 0's own validation.";
-  if (!changed.empty()) {
-    text += " Against a full fp32 validation of the same weights, mAP50-95 is off by " +
-            list_of(changed,
-                    [](const StrategySummary& s) {
-                      return fmt::format("{:+.4f} ({})", *s.mean.map50_95_delta.value, s.strategy);
-                    }) +
-            ".";
-  }
-  out.push_back(text);
+  out.push_back(text + accuracy_error(sweep));
 }
 
 /// How much of a subset's mAP is the choice of its images.
@@ -223,19 +241,13 @@ void say_unmeasured(const SweepComparison& sweep, std::vector<std::string>& out)
       {&RunMeasures::map50_95_delta, "mAP error"},       {&RunMeasures::peak_memory_mib, "peak memory"}};
   std::vector<std::pair<std::string, std::string>> gaps;  // ` of strategies (reason)` and the columns it empties
   for (const auto& [measure, what] : shown) {
-    std::vector<std::pair<std::string, Strategies>> by_reason;
+    Sayings by_reason;
     for (const StrategySummary& s : sweep.strategies) {
-      const Measured& value = s.mean.*measure;
-      if (value.value || s.runs == 0) continue;
-      auto at =
-          std::find_if(by_reason.begin(), by_reason.end(), [&](const auto& r) { return r.first == value.reason; });
-      if (at == by_reason.end()) at = by_reason.insert(by_reason.end(), {value.reason, {}});
-      at->second.push_back(&s);
+      if (const Measured& value = s.mean.*measure; !value.value && s.runs > 0) add(by_reason, value.reason, s);
     }
     for (const auto& [reason, strategies] : by_reason) {
       const bool all = strategies.size() == sweep.strategies.size();
-      const std::string who =
-          all ? "" : " of " + list_of(strategies, [](const StrategySummary& s) { return s.strategy; });
+      const std::string who = all ? "" : " of " + names_of(strategies);
       const std::string where = fmt::format("{} ({})", who, bare_reason(reason));
       auto at = std::find_if(gaps.begin(), gaps.end(), [&](const auto& gap) { return gap.first == where; });
       if (at == gaps.end()) {

@@ -24,7 +24,8 @@ class DetectionModel {
   virtual ~DetectionModel() = default;
   /// Raw logits per level, (N, anchors, ny, nx, 5 + classes). `training`: batch statistics, running statistics updated.
   virtual std::vector<at::Tensor> forward(const at::Tensor& images, bool training) = 0;
-  /// Sigmoid and box decoding of raw levels: (N, rows, 5 + classes), x y w h in network-input pixels, dtype of the input.
+  /// Sigmoid and box decoding of raw levels: (N, rows, 5 + classes), x y w h in network-input pixels, in the dtype of the input;
+  /// in fp32 for bf16, which has too few bits for pixels.
   virtual at::Tensor decode(const std::vector<at::Tensor>& raw) const = 0;
   /// All parameters and buffers in YOLOv5's state_dict order.
   virtual std::vector<StateEntry>& state() = 0;

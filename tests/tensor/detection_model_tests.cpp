@@ -144,7 +144,7 @@ TEST_CASE("a change of dtype keeps the handles and the batch counters") {
   CHECK(counter.item<std::int64_t>() == 2);
 }
 
-TEST_CASE("decoding keeps the dtype of its input") {
+TEST_CASE("decoding keeps the dtype of its input; what the network said in bf16 is decoded in fp32") {
   const auto model = make_yolov5("yolov5n", 3, 1);
   const at::NoGradGuard no_grad;
   auto raw = model->forward(some_images(), false);
@@ -154,6 +154,12 @@ TEST_CASE("decoding keeps the dtype of its input") {
   const at::Tensor half = model->decode(raw);
   CHECK(half.scalar_type() == at::kHalf);
   CHECK(at::allclose(half.to(at::kFloat), full, 2e-3, 0.1));
+  std::vector<at::Tensor> brain, widened;
+  for (const at::Tensor& level : raw) {
+    brain.push_back(level.to(at::kBFloat16));
+    widened.push_back(brain.back().to(at::kFloat));
+  }
+  CHECK(at::equal(model->decode(brain), model->decode(widened)));
 }
 
 TEST_CASE("channels_last images and weights give the same detections in the same layout") {

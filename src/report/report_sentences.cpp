@@ -78,10 +78,19 @@ const StrategySummary* fastest(const Strategies& strategies) {
   return best == strategies.end() ? nullptr : *best;
 }
 
-/// Every epoch, every image, and bit for bit what rank 0 computes.
+/// A strategy is exact where its numbers are those of rank 0 with the same axes: with other shapes, batches or number formats than the
+/// baseline's they may be other numbers all the same.
+bool same_numbers(const StrategySummary& s, const StrategySummary& base) {
+  const ValidationSpec &a = s.validation, &b = base.validation;
+  const bool same_axes =
+      a.shape == b.shape && a.precision == b.precision && a.batch_size == b.batch_size && a.batch_max == b.batch_max && a.ema == b.ema;
+  return same_axes || (s.mean.map50.value == base.mean.map50.value && s.mean.map50_95.value == base.mean.map50_95.value);
+}
+
+/// Every epoch, every image, and bit for bit what the baseline computes.
 bool keeps_all(const StrategySummary& s, const StrategySummary& base) {
   return s.exact == "true" && s.validation.interval <= base.validation.interval &&
-         s.mean.val_images.value == base.mean.val_images.value;
+         s.mean.val_images.value == base.mean.val_images.value && same_numbers(s, base);
 }
 
 void say_faster(const SweepComparison& sweep, std::vector<std::string>& out) {
@@ -107,6 +116,8 @@ void say_faster(const SweepComparison& sweep, std::vector<std::string>& out) {
       *best->mean.val_images.value < *base.mean.val_images.value) {
     text += fmt::format("; it validates {:.0f} instead of {:.0f} images a run", *best->mean.val_images.value,
                         *base.mean.val_images.value);
+  } else if (best->mean.map50_95_delta.value && !same_numbers(*best, base)) {
+    text += fmt::format("; its mAP50-95 is off by {:+.4f}", *best->mean.map50_95_delta.value);
   }
   Strategies keeping;
   std::copy_if(faster.begin(), faster.end(), std::back_inserter(keeping),
@@ -118,10 +129,27 @@ void say_faster(const SweepComparison& sweep, std::vector<std::string>& out) {
   out.push_back(text + ".");
 }
 
-std::string why_not_decided(const StrategySummary& s) {
-  if (!s.reasons.empty()) return s.reasons.front();
-  if (s.paired->minimum_detectable_effect > 1) return "too few rounds";
-  return fmt::format("these rounds would show a difference of {:.2g} % or more", 100 * s.paired->minimum_detectable_effect);
+void say_not_decided(const SweepComparison& sweep, std::vector<std::string>& out) {
+  Sayings by_reason;
+  Strategies close;
+  for (const StrategySummary* s : with_verdict(sweep, Verdict::ambiguous)) {
+    if (!s->reasons.empty()) {
+      add(by_reason, s->reasons.front(), *s);
+    } else if (s->paired->minimum_detectable_effect > 1) {
+      add(by_reason, "too few rounds", *s);
+    } else {
+      close.push_back(s);
+    }
+  }
+  std::string parts;
+  for (const auto& [reason, strategies] : by_reason) parts += fmt::format("{}{} ({})", parts.empty() ? "" : "; ", names_of(strategies), reason);
+  if (!close.empty()) {
+    const auto effect = [](const StrategySummary& s) {
+      return fmt::format("{} ({:.2g} %)", s.strategy, 100 * s.paired->minimum_detectable_effect);
+    };
+    parts += fmt::format("{}{}, in brackets the difference that these rounds would show", parts.empty() ? "" : "; ", list_of(close, effect));
+  }
+  if (!parts.empty()) out.push_back("Not decided: " + parts + ". More rounds narrow the interval.");
 }
 
 void say_other_verdicts(const SweepComparison& sweep, std::vector<std::string>& out) {
@@ -137,11 +165,6 @@ void say_other_verdicts(const SweepComparison& sweep, std::vector<std::string>& 
     out.push_back(
         fmt::format("No difference beyond the margin of {:.2g} %: {}.", 100 * sweep.margin, names_of(same)));
   }
-  Sayings open;
-  for (const StrategySummary* s : with_verdict(sweep, Verdict::ambiguous)) add(open, why_not_decided(*s), *s);
-  std::string parts;
-  for (const auto& [reason, strategies] : open) parts += fmt::format("{}{} ({})", parts.empty() ? "" : "; ", names_of(strategies), reason);
-  if (!parts.empty()) out.push_back("Not decided: " + parts + ". More rounds narrow the interval.");
 }
 
 void say_invalid(const SweepComparison& sweep, std::vector<std::string>& out) {
@@ -223,13 +246,11 @@ void say_noise(const SweepComparison& sweep, std::vector<std::string>& out) {
   } else {
     out.push_back("Noise floor: not measured (" + bare_reason(sweep.noise_floor.reason) + ").");
   }
+  std::string unusual;
   for (const StrategySummary& s : sweep.strategies) {
-    if (!s.outlier_runs.empty()) {
-      std::string runs;
-      for (const std::string& run : s.outlier_runs) runs += (runs.empty() ? "" : ", ") + run;
-      out.push_back(fmt::format("Unusual job time (counted all the same): {}.", runs));
-    }
+    for (const std::string& run : s.outlier_runs) unusual += (unusual.empty() ? "" : ", ") + run;
   }
+  if (!unusual.empty()) out.push_back("Unusual job time (counted all the same): " + unusual + ".");
 }
 
 /// What the table leaves empty, grouped by reason and strategies.
@@ -270,6 +291,7 @@ std::vector<std::string> report_sentences(const SweepComparison& comparison) {
   out.push_back(validation_cost(comparison));
   say_faster(comparison, out);
   say_other_verdicts(comparison, out);
+  say_not_decided(comparison, out);
   say_accuracy(comparison, out);
   say_subsets(comparison, out);
   say_noise(comparison, out);

@@ -67,6 +67,23 @@ TEST_CASE("an A/A pair that was told apart warns the reader") {
   CHECK_THAT(console_report(compare_sweep(runs, "a", 0.01), false), Catch::Contains("told apart"));
 }
 
+TEST_CASE("a faster strategy with other numbers than the baseline's is not the one that keeps all, exact or not") {
+  const auto runs = test::made_up_sweep(
+      {{.name = "rank0"}, {.name = "square", .val_s = 3, .map50_95_delta = 0.004}, {.name = "kept", .val_s = 4}}, 6);
+  const std::string said = report_sentences(compare_sweep(runs, "rank0", 0.01)).at(1);
+  CHECK_THAT(said, Catch::StartsWith("Fastest: square, ") && Catch::Contains("less time); its mAP50-95 is off by +0.0040. Fastest with the same "
+                                                                             "validation work and metrics bit for bit: kept, "));
+}
+
+TEST_CASE("what is said of many strategies is said once") {
+  const auto runs = test::made_up_sweep(
+      {{.name = "rank0"}, {.name = "a", .map50_95_delta = 0.004}, {.name = "b", .map50_95_delta = 1e-6}, {.name = "c"}}, 1);
+  std::string said;
+  for (const std::string& sentence : report_sentences(compare_sweep(runs, "rank0", 0.01))) said += sentence + "\n";
+  CHECK_THAT(said, Catch::Contains("Not decided: a, b and c (one round). More rounds") &&
+                       Catch::Contains("mAP50-95 is off by +0.0040 (a), and by less than 0.00005 (1 strategy).\n"));
+}
+
 TEST_CASE("the standard error of a subset stands below the table and in both files; whole sets have none, with the reason") {
   const auto runs = test::made_up_sweep({{.name = "rank0"}, {.name = "quarter", .exact = "not_claimed", .subset_se = 0.0125}}, 2);
   const auto sweep = compare_sweep(runs, "rank0", 0.01);

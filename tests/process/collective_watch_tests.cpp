@@ -244,6 +244,17 @@ TEST_CASE("when rank 0 is stopped, and the store with it, another rank says so")
                                   Contains("for rank 0, whose store has not answered for"));
 }
 
+TEST_CASE("when rank 0 is stopped while another rank waits for its device, in no collective, that rank says so") {
+  Ranks ranks(2, 2, [](Communicator& communicator, Tracer& tracer) {
+    begin(communicator, tracer);
+    if (communicator.rank() == 0) raise(SIGSTOP);
+    for (;;) pause();
+  });
+  CHECK(ranks.code(1) == kReported);
+  INFO(ranks.report(1));
+  CHECK_THAT(ranks.report(1), Contains("rank 1 has made no progress for") && Contains("and neither has rank 0, whose store has not answered for"));
+}
+
 TEST_CASE("collectives of a group are checked under its name, by the ranks of the world") {
   Ranks ranks(3, 3600, [](Communicator& communicator, Tracer& tracer) {
     begin(communicator, tracer);

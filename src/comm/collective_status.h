@@ -34,7 +34,7 @@ struct GroupStatus {
 /// One rank, as its watcher last published it.
 struct RankStatus {
   std::uint64_t beat = 0;      ///< Counts publications: stands still when the process is stopped.
-  std::uint64_t progress = 0;  ///< Counts collectives begun and ended and spans closed: stands still when the rank does.
+  std::uint64_t progress = 0;  ///< Counts collectives and spans begun and ended: stands still when the rank does.
   std::string phase;           ///< The innermost open span, `val.batch`; empty outside of all.
   bool in_epochs = false;      ///< Between the first epoch and the end of the last, where work is counted in spans.
   std::vector<GroupStatus> groups;

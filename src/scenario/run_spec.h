@@ -66,7 +66,7 @@ struct ValidationSpec {
   bool plots = false;      ///< Draw the curves and the confusion matrix of every validation.
   bool save_json = false;  ///< Write the detections of every validation in COCO's form.
   ScoreMode score = ScoreMode::blocking;
-  int score_threads = 0;   ///< Threads that match and compute the metrics; 0 = as many as training's per rank.
+  int score_threads = 0;   ///< Threads for NMS and metrics; 0 = as many as training's per rank.
   LoaderLife loader = LoaderLife::persistent;
   ValidationCache cache = ValidationCache::automatic;
   int workers = 0;   ///< Loader threads per rank; 0 = the same as training.

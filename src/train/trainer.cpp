@@ -56,6 +56,7 @@ void Trainer::drain(int last_epoch) {
   receive(std::move(late));
   if (const int lost = ledger_.first_pending(); lost >= 0) throw Error(fmt::format("the validation of epoch {} has no result", lost));
   save_late_best(ledger_.best_epoch() == last_epoch);
+  const ScopedSpan span(parts_.tracer, Phase::checkpoint_save, last_epoch);
   checkpoints_.finish();
   std::sort(result_.validations.begin(), result_.validations.end(), [](const auto& a, const auto& b) { return a.epoch < b.epoch; });
 }

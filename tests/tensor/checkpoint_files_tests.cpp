@@ -3,6 +3,10 @@
 
 #include <ATen/ATen.h>
 
+#include <future>
+#include <iterator>
+#include <string>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "detect/state_layout.h"
@@ -34,6 +38,8 @@ TEST_CASE("best and a numbered file keep their epoch's weights when last gets th
   CheckpointFiles files(folder.path());
   files.write({"last", "best", "epoch0"}, content_of(1));
   for (const char* name : {"last", "best", "epoch0"}) CHECK(value_in(folder.path() / (std::string(name) + ".safetensors")) == 1);
+  files.finish();
+  CHECK(fs::hard_link_count(folder.path() / "best.safetensors") == 3);  // Written once.
   files.write({"last"}, content_of(2));
   CHECK(value_in(folder.path() / "last.safetensors") == 2);
   CHECK(value_in(folder.path() / "best.safetensors") == 1);
@@ -62,6 +68,32 @@ TEST_CASE("a checkpoint that cannot be written is an error with its name, at onc
   files.write({"last"}, content_of(1));
   CHECK_NOTHROW(files.finish());
   CHECK_THROWS_AS(sync_file(folder.path() / "best.safetensors"), RecordError);
+  CheckpointFiles lost(folder.path(), [](const fs::path& file) { throw RecordError("cannot write " + file.string()); });
+  lost.write({"last"}, content_of(2));
+  CHECK_THROWS_WITH(lost.write({"last"}, content_of(3)), Catch::Contains("last.safetensors"));
+  CHECK(value_in(folder.path() / "last.safetensors.previous") == 1);
+  lost.write({"best"}, content_of(2));
+  CHECK_THROWS_WITH(lost.finish(), Catch::Contains("best.safetensors"));
+}
+
+TEST_CASE("until a checkpoint is on the disk the one before it is kept, and a checkpoint of another name does not wait for it") {
+  const ScratchFolder folder;
+  const fs::path last = folder.path() / "last.safetensors", previous = folder.path() / "last.safetensors.previous";
+  std::shared_future<void> disk;
+  CheckpointFiles files(folder.path(), [&](const fs::path& file) {
+    if (file == last) disk.wait();
+  });
+  std::promise<void> on_disk;  // Gone before the files: a test that fails does not wait for ever.
+  disk = on_disk.get_future().share();
+  write_safetensors(last, content_of(1));
+  files.write({"last"}, content_of(2));
+  files.write({"best"}, content_of(1));
+  CHECK(value_in(last) == 2);
+  CHECK(value_in(previous) == 1);
+  on_disk.set_value();
+  files.finish();
+  CHECK_FALSE(fs::exists(previous));
+  CHECK(files_in(folder.path()) == 2);
 }
 
 TEST_CASE("the entries of a flat state are row-major on the host, whichever layout the device's weights have") {

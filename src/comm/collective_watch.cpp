@@ -201,18 +201,17 @@ void CollectiveWatch::State::guard_store() {
     const std::uint64_t count = progress->count;
     stalled_s = std::exchange(last_count, count) == count ? stalled_s + elapsed_s : 0;
     if (silent_s < hang_timeout_s) continue;
-    constexpr const char* kGone = "whose store has not answered for {:.1f} s: its process is stopped, or its machine is gone";
+    const std::string gone = fmt::format("rank 0, whose store has not answered for {:.1f} s: its process is stopped, or its machine is gone", silent_s);
     for (const GroupStatus& group : status(0).groups) {
       if (group.waiting_s < hang_timeout_s) continue;
       const auto call = std::find_if(group.calls.begin(), group.calls.end(), [&](const auto& c) { return c.number == group.waiting_in; });
       if (call == group.calls.end()) continue;
-      decide(fmt::format("rank {} has waited for {:.1f} s in {} for rank 0, ", rank, group.waiting_s,
-                         describe_call(*call, group.name, group.members)) +
-             fmt::format(kGone, silent_s));
+      decide(fmt::format("rank {} has waited for {:.1f} s in {} for {}", rank, group.waiting_s,
+                         describe_call(*call, group.name, group.members), gone));
     }
     // NCCL's calls return at once: a rank then waits for its device, in no collective.
     if (progress->in_epochs && stalled_s >= hang_timeout_s) {
-      decide(fmt::format("rank {} has made no progress for {:.1f} s, and neither has rank 0, ", rank, stalled_s) + fmt::format(kGone, silent_s));
+      decide(fmt::format("rank {} has made no progress for {:.1f} s, and neither has {}", rank, stalled_s, gone));
     }
   }
 }

@@ -78,6 +78,11 @@ const StrategySummary* fastest(const Strategies& strategies) {
   return best == strategies.end() ? nullptr : *best;
 }
 
+/// Smaller errors of an mAP are 0 in the table.
+constexpr double kShownError = 0.00005;
+
+bool shows_error(const StrategySummary& s) { return std::abs(s.mean.map50_95_delta.value.value_or(0)) >= kShownError; }
+
 /// A strategy is exact where its numbers are those of rank 0 with the same axes: with other shapes, batches or number formats than the
 /// baseline's they may be other numbers all the same.
 bool same_numbers(const StrategySummary& s, const StrategySummary& base) {
@@ -87,7 +92,7 @@ bool same_numbers(const StrategySummary& s, const StrategySummary& base) {
   return same_axes || (s.mean.map50.value == base.mean.map50.value && s.mean.map50_95.value == base.mean.map50_95.value);
 }
 
-/// Every epoch, every image, and bit for bit what the baseline computes.
+/// Every epoch, every image, and bit for bit what rank 0 computes of the same weights with the baseline's axes.
 bool keeps_all(const StrategySummary& s, const StrategySummary& base) {
   return s.exact == "true" && s.validation.interval <= base.validation.interval &&
          s.mean.val_images.value == base.mean.val_images.value && same_numbers(s, base);
@@ -116,7 +121,7 @@ void say_faster(const SweepComparison& sweep, std::vector<std::string>& out) {
       *best->mean.val_images.value < *base.mean.val_images.value) {
     text += fmt::format("; it validates {:.0f} instead of {:.0f} images a run", *best->mean.val_images.value,
                         *base.mean.val_images.value);
-  } else if (best->mean.map50_95_delta.value && !same_numbers(*best, base)) {
+  } else if (shows_error(*best) && !same_numbers(*best, base)) {
     text += fmt::format("; its mAP50-95 is off by {:+.4f}", *best->mean.map50_95_delta.value);
   }
   Strategies keeping;
@@ -182,13 +187,14 @@ void say_invalid(const SweepComparison& sweep, std::vector<std::string>& out) {
 
 /// Strategies off by less than the table shows are counted, not listed.
 std::string accuracy_error(const SweepComparison& sweep) {
-  constexpr double kShown = 0.00005;
   Strategies changed;
   std::size_t small = 0;
   for (const StrategySummary& s : sweep.strategies) {
-    const double delta = s.mean.map50_95_delta.value.value_or(0);
-    if (std::abs(delta) >= kShown) changed.push_back(&s);
-    if (delta != 0 && std::abs(delta) < kShown) ++small;
+    if (shows_error(s)) {
+      changed.push_back(&s);
+    } else if (s.mean.map50_95_delta.value.value_or(0) != 0) {
+      ++small;
+    }
   }
   if (changed.empty() && small == 0) return "";
   std::string text = " Against a full fp32 validation of the same weights, mAP50-95 is off by ";
